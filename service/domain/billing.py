@@ -9,13 +9,18 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, Literal
 
-from service.domain.pricing import expected_units
+from service.domain.generation import Generation
+from service.domain.pricing import Rates
 
 #: Form of a fal request id from outside. The gateway puts it into URLs.
 REQUEST_ID: Final = r"[A-Za-z0-9_-]{1,128}"
 
 #: Most difference between fal's clock and the gateway's.
 SKEW: Final = timedelta(minutes=1)
+
+
+#: Tokens of the units that bills are known to have.
+_KNOWN_UNIT: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +30,7 @@ class BillingEvent:
     request_id: str | None
     at: datetime | None = None
     units: Decimal | None = None
-    """Thousands of tokens; 0 for example for a job that was refused for its content."""
+    """Units of the endpoint's price; 0 for example for a job that was refused for its content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +56,25 @@ Match = Adopted | Literal["ambiguous", "absent"]
 """``ambiguous``: an event may belong to it, or to another generation. ``absent``: no event can belong to it."""
 
 
-def suspect(generation_id: str, submitted_at: datetime, arguments: Mapping[str, Any]) -> Suspect:
-    """Make a suspect, with bounds of its billed units if resolution and duration are fixed."""
+def suspect(g: Generation, submitted_at: datetime, rates: Rates | None) -> Suspect:
+    """Make a suspect, with bounds of its billed units if these are certain. ``rates``: None: the model is not known."""
+    if rates is None or g.input_seconds is not None:
+        return Suspect(g.id, submitted_at)  # fal measures input videos itself, and bills their seconds too
+    return Suspect(g.id, submitted_at, *_bounds(g.input, rates))
+
+
+def _bounds(arguments: Mapping[str, Any], rates: Rates) -> tuple[Decimal | None, Decimal | None]:
+    """Return the bounds of units that follow from the input; None: no bound is certain.
+
+    Units of another size than 1,000 tokens, which Seedance 1.x has, were never seen in a bill. Neither were those of
+    drafts.
+    """
     duration, resolution = arguments.get("duration"), arguments.get("resolution")
-    if duration in (None, "auto") or resolution is None:
-        return Suspect(generation_id, submitted_at)
-    return Suspect(generation_id, submitted_at, *expected_units(resolution, duration))
+    has_price = resolution in rates.per_thousand_tokens and resolution in rates.pixels
+    is_fixed = resolution is not None and duration not in (None, "auto") and has_price
+    if not is_fixed or rates.unit_tokens != _KNOWN_UNIT or arguments.get("draft") or arguments.get("draft_id"):
+        return None, None
+    return rates.expected_units(str(resolution), str(duration))
 
 
 def matches(

@@ -236,6 +236,9 @@ class Prices:
         self._rates = {model.id: Rates.of(model) for model in models}
         self.default = default.id
 
+    def known(self, model_id: str) -> Rates | None:
+        return self._rates.get(model_id)
+
     def of(self, model_id: str) -> Rates:
         return self._rates.get(model_id) or self._rates[self.default]
 

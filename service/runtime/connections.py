@@ -109,7 +109,7 @@ async def open_connections(settings: Settings, clock: Callable[[], datetime]) ->
             proxy=proxy,
         ) as fal,
         Verifier(rest_url=settings.fal_rest_url, proxy=proxy) as verifier,
-        _billing(settings, models.default.upstream) as billing,
+        _billing(settings) as billing,
         FalStorage(hosts, rest_url=settings.fal_rest_url, key=key, timeout=timeout, proxy=proxy) as storage,
         FalFiles(hosts, proxy=proxy) as files,
         Sender(
@@ -166,13 +166,12 @@ def _video_store(settings: Settings) -> VideoStore | None:
     return None if settings.media_url is None else VideoStore(settings.media_url, proxy=settings.media_proxy_url)
 
 
-def _billing(settings: Settings, endpoint_id: str) -> AbstractAsyncContextManager[FalBilling | None]:
+def _billing(settings: Settings) -> AbstractAsyncContextManager[FalBilling | None]:
     if settings.fal_admin_key is None:
         return nullcontext()
     return FalBilling(
         api_url=settings.fal_api_url,
         key=settings.fal_admin_key.get_secret_value(),
-        endpoint_id=endpoint_id,
         timeout=settings.fal_timeout.total_seconds(),
         proxy=settings.fal_proxy_url,
     )

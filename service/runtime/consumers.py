@@ -292,6 +292,8 @@ def _reconciliation(core: Core) -> Reconciliation | None:
         core.stores.generations,
         core.stores.submissions,
         core.transitions,
+        core.connections.models,
+        core.prices,
         every=core.settings.reconcile_every,
         upstream_deadline=core.settings.upstream_deadline,
         clock=core.clock,

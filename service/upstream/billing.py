@@ -32,7 +32,6 @@ class FalBilling:
         *,
         api_url: str,
         key: str,
-        endpoint_id: str,
         timeout: float,
         patience: float = 45.0,
         proxy: str | None = None,
@@ -44,7 +43,6 @@ class FalBilling:
             "user-agent": "seedance-gateway",
             **IDENTITY,
         }
-        self.endpoint_id = endpoint_id
         self._timeout = timeout
         self._patience = patience
         self._proxy = proxy
@@ -63,14 +61,14 @@ class FalBilling:
     async def __aexit__(self, *_: object) -> None:
         await self._http.close()
 
-    async def events(self, *, start: datetime, end: datetime) -> list[BillingEvent]:
-        """Return every job of this endpoint that was billed at or after ``start`` and before ``end``.
+    async def events(self, endpoint_id: str, *, start: datetime, end: datetime) -> list[BillingEvent]:
+        """Return every job of an endpoint that was billed at or after ``start`` and before ``end``.
 
         Raises:
             UpstreamUnavailable: the events cannot be read completely.
 
         """
-        query = {"endpoint_id": self.endpoint_id, "start": rfc3339(start), "end": rfc3339(end), "limit": str(_PAGE)}
+        query = {"endpoint_id": endpoint_id, "start": rfc3339(start), "end": rfc3339(end), "limit": str(_PAGE)}
         try:
             async with asyncio.timeout(self._patience):
                 return await self._all_pages(query)
@@ -81,7 +79,7 @@ class FalBilling:
     async def _all_pages(self, query: dict[str, str]) -> list[BillingEvent]:
         found: list[BillingEvent] = []
         for _ in range(_MOST_PAGES):
-            events, cursor = self._read(await self._page(query))
+            events, cursor = _read(await self._page(query), query["endpoint_id"])
             found += events
             if cursor is None:
                 return found
@@ -99,18 +97,20 @@ class FalBilling:
             raise _unavailable(str(response.status))
         return read_response(response.status, response.headers, content).body
 
-    def _read(self, body: Any) -> tuple[list[BillingEvent], str | None]:
-        match body:
-            case {"billing_events": list(entries)}:
-                events = [_event(entry) for entry in entries if self._is_of_this_endpoint(entry)]
-                return events, _next_cursor(body)
-        raise _unavailable("an answer without billing events")
 
-    def _is_of_this_endpoint(self, entry: Any) -> bool:
-        match entry:
-            case {"endpoint_id": str(endpoint_id)}:
-                return endpoint_id == self.endpoint_id
-        return True
+def _read(body: Any, endpoint_id: str) -> tuple[list[BillingEvent], str | None]:
+    match body:
+        case {"billing_events": list(entries)}:
+            return [_event(entry) for entry in entries if _may_be_of(endpoint_id, entry)], _next_cursor(body)
+    raise _unavailable("an answer without billing events")
+
+
+def _may_be_of(endpoint_id: str, entry: Any) -> bool:
+    """Return whether the entry is of the endpoint. An entry that names none can be of any."""
+    match entry:
+        case {"endpoint_id": str(named)}:
+            return named == endpoint_id
+    return True
 
 
 def _next_cursor(body: Mapping[Any, Any]) -> str | None:

@@ -38,8 +38,6 @@ class Call:
 class Port:
     """A collaborator at the border: each of its methods yields a call."""
 
-    endpoint_id = MODEL
-
     def __init__(self, name: str) -> None:
         self._name = name
 

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from service.domain.models.registry import seed
+from service.domain.models.registry import build, seed
 from service.domain.pricing import Prices, Rates
 from service.domain.retry import PollPolicy
 from service.store.queues.due import Claimed
@@ -33,6 +33,7 @@ from tests.model.times import TICK, moment
 
 RATES: Final = Rates({"720p": Decimal("0.014")})
 PRICES: Final = Prices([seed()], seed())
+MODELS: Final = build()
 #: Submits of one generation that fal refuses before the generation fails.
 _REFUSALS: Final = 2
 
@@ -162,7 +163,7 @@ class UseCases:
     def _sweeper(self, generations: Any, transitions: TransitionService) -> DeadlineSweeper:
         submissions: Any = Port("submissions")
         bill = Reconciliation(
-            _any(Port("billing")), generations, submissions, transitions,
+            _any(Port("billing")), generations, submissions, transitions, MODELS, PRICES,
             every=TICK, upstream_deadline=SCHEDULE.upstream_deadline, clock=self._clock,
         )  # fmt: skip
         return DeadlineSweeper(

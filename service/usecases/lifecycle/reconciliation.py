@@ -1,9 +1,11 @@
 """Reconciliation: find the fal request ids of unconfirmed submits in fal's billing events.
 
 A request id is adopted only if no other generation can have caused its billing event. Otherwise nothing is changed.
+Each endpoint of fal has a bill of its own: generations of models that share an endpoint are candidates of one bill.
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -13,6 +15,8 @@ from service.clock import Clock
 from service.domain import transitions
 from service.domain.billing import SKEW, Adopted, BillingEvent, Match, Suspect, matches, suspect
 from service.domain.generation import Generation
+from service.domain.models.registry import Registry
+from service.domain.pricing import Prices
 from service.domain.status import Status
 from service.errors import RequestIdTaken, UpstreamUnavailable
 from service.observability import log, metrics
@@ -32,12 +36,22 @@ Outcome = Literal["adopted", "ambiguous", "absent", "unbilled", "trouble"]
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What fal's bill contained at one time about the generations that were unconfirmed then."""
+    """What the bill of an endpoint contained at one time about the generations that were unconfirmed then."""
 
     at: datetime
     """The moment before the bill was read: it may lack what fal billed after that."""
     matches: Mapping[str, Match] | None
     """By generation id; None: the bill could not be read."""
+
+
+class _Bill:
+    """The bill of an endpoint, as it was read last."""
+
+    def __init__(self) -> None:
+        self.reading: Reading | None = None
+        self.lock = asyncio.Lock()
+        self.reported: set[str] = set()
+        """Generations whose ambiguity is logged."""
 
 
 class Reconciliation:
@@ -47,6 +61,8 @@ class Reconciliation:
         generations: GenerationStore,
         submissions: SubmissionStore,
         transition_service: TransitionService,
+        models: Registry,
+        prices: Prices,
         *,
         every: timedelta,
         upstream_deadline: timedelta,
@@ -57,18 +73,18 @@ class Reconciliation:
         self._generations = generations
         self._submissions = submissions
         self._transitions = transition_service
+        self._models = models
+        self._prices = prices
         self._upstream_deadline = upstream_deadline
         self._clock = clock
-        self._reading: Reading | None = None
-        self._lock = asyncio.Lock()
-        self._reported: set[str] = set()
-        """Generations whose ambiguity is logged."""
+        self._bills: defaultdict[str, _Bill] = defaultdict(_Bill)
+        """By endpoint id."""
         self._log = log.get(__name__)
 
     async def reconcile(self, g: Generation) -> Outcome:
         """Adopt the request that only this generation can have caused, if the bill has one."""
-        if g.model != self._billing.endpoint_id:
-            return self._ambiguous(g)  # submitted while another model was set: the bill is of this model
+        if g.model not in self._models.known:
+            return self._ambiguous(g)  # the endpoint of a model that was removed is not certain
         reading = await self._read(g)
         match None if reading.matches is None else reading.matches.get(g.id):
             case None:
@@ -97,62 +113,73 @@ class Reconciliation:
         return "adopted"  # or another process has moved the generation, which has the same effect
 
     def _ambiguous(self, g: Generation) -> Outcome:
-        if g.id not in self._reported:
-            self._reported.add(g.id)
+        reported = self._bills[self._endpoint(g)].reported
+        if g.id not in reported:
+            reported.add(g.id)
             metrics.RECONCILIATIONS.labels("ambiguous").inc()
             self._log.error("submit_ambiguous", generation_id=g.id)
         return "ambiguous"
 
+    def _endpoint(self, g: Generation) -> str:
+        return self._models.upstream(g.model)
+
     async def _read(self, g: Generation) -> Reading:
-        async with self._lock:
-            if self._reading is None or not self._is_usable(self._reading, g):
+        endpoint = self._endpoint(g)
+        bill = self._bills[endpoint]
+        async with bill.lock:
+            if bill.reading is None or not self._is_usable(bill.reading, g):
                 at = self._clock()
-                self._reading = Reading(at, await self._matches())
-            return self._reading
+                bill.reading = Reading(at, await self._matches(endpoint, bill))
+            return bill.reading
 
     def _is_usable(self, reading: Reading, g: Generation) -> bool:
         fresh = timedelta() <= self._clock() - reading.at < _FRESH
         return fresh and (reading.matches is None or g.id in reading.matches)
 
-    async def _matches(self) -> dict[str, Match] | None:
+    async def _matches(self, endpoint: str, bill: _Bill) -> dict[str, Match] | None:
         """Read the billing events before the candidates: submits made later cannot appear in these events."""
         now = self._clock()
-        unconfirmed, submitting = await self._unconfirmed_and_submitting()
+        unconfirmed, submitting = await self._unconfirmed_and_submitting(endpoint)
         oldest = min((one.submitted_at for one in (*unconfirmed, *submitting)), default=now) - SKEW
         if oldest < now - _LONGEST_RANGE:
             return None
         try:
-            events = await self._billing.events(start=oldest, end=now)
+            events = await self._billing.events(endpoint, start=oldest, end=now)
         except UpstreamUnavailable as error:
             metrics.RECONCILIATIONS.labels("upstream_unavailable").inc()
-            self._log.warning("billing_unavailable", reason=error.detail)
+            self._log.warning("billing_unavailable", endpoint_id=endpoint, reason=error.detail)
             return None
-        unconfirmed, submitting = await self._unconfirmed_and_submitting()
+        unconfirmed, submitting = await self._unconfirmed_and_submitting(endpoint)
         # After the unconfirmed: a generation that is given up between the two reads is in both lists, not in none.
-        given_up = await self._given_up()
-        self._reported &= {one.id for one in unconfirmed}
+        given_up = await self._given_up(endpoint)
+        bill.reported &= {one.id for one in unconfirmed}
         return matches(unconfirmed, submitting + given_up, await self._unclaimed(events))
 
-    async def _unconfirmed_and_submitting(self) -> tuple[list[Suspect], list[Suspect]]:
+    async def _unconfirmed_and_submitting(self, endpoint: str) -> tuple[list[Suspect], list[Suspect]]:
         """Return the unconfirmed generations, and those being submitted: fal may have billed these as well."""
         unconfirmed, submitting = [], []
         for g in await self._generations.load_many(await self._submissions.in_doubt()):
-            if g is not None and g.submitted_at is not None:
-                candidate = suspect(g.id, g.submitted_at, g.input)
+            if g is not None and g.submitted_at is not None and self._endpoint(g) == endpoint:
+                candidate = suspect(g, g.submitted_at, self._prices.known(g.model))
                 if g.status is Status.UNCONFIRMED:
                     unconfirmed.append(candidate)
                 elif g.status is Status.SUBMITTING:
                     submitting.append(candidate)
         return unconfirmed, submitting
 
-    async def _given_up(self) -> list[Suspect]:
-        """Return generations that were given up: fal may have billed them within the longest time that it can take."""
+    async def _given_up(self, endpoint: str) -> list[Suspect]:
+        """Return generations that were given up: fal may have billed them within the longest time that it can take.
+
+        The endpoint of one whose record is purged is not known: its bill may be any.
+        """
         given_up = await self._submissions.given_up()
         records = await self._generations.load_many([name for name, _ in given_up])
-        return [
-            replace(suspect(name, since, {} if g is None else g.input), until=since + self._upstream_deadline + SKEW)
+        suspects = [
+            Suspect(name, since) if g is None else suspect(g, since, self._prices.known(g.model))
             for (name, since), g in zip(given_up, records, strict=True)
+            if g is None or self._endpoint(g) == endpoint
         ]
+        return [replace(one, until=one.submitted_at + self._upstream_deadline + SKEW) for one in suspects]
 
     async def _unclaimed(self, events: Sequence[BillingEvent]) -> list[BillingEvent]:
         """Return the billing events whose request id belongs to no generation."""

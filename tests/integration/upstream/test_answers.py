@@ -131,9 +131,9 @@ async def keys(url: str) -> Any:
 
 
 async def billing(url: str) -> Any:
-    async with FalBilling(api_url=url, key="k", endpoint_id=MODEL, timeout=30) as client:
+    async with FalBilling(api_url=url, key="k", timeout=30) as client:
         with pytest.raises(UpstreamUnavailable, match=TOO_LARGE):
-            await client.events(start=NOW - timedelta(hours=1), end=NOW)
+            await client.events(MODEL, start=NOW - timedelta(hours=1), end=NOW)
 
 
 #: Every read of an answer of fal, with its outcome if the answer is too large. Files have no largest answer in memory:

@@ -55,12 +55,12 @@ async def client(fal: Fal) -> AsyncIterator[FalBilling]:
     app.router.add_get("/v1/models/billing-events", fal.handle)
     async with TestServer(app) as server:
         url = str(server.make_url("/v1"))
-        async with FalBilling(api_url=url, key=KEY, endpoint_id=ENDPOINT, timeout=1.0, patience=3.0) as opened:
+        async with FalBilling(api_url=url, key=KEY, timeout=1.0, patience=3.0) as opened:
             yield opened
 
 
 async def events(client: FalBilling) -> list[BillingEvent]:
-    return await client.events(start=NOW - timedelta(hours=1), end=NOW)
+    return await client.events(ENDPOINT, start=NOW - timedelta(hours=1), end=NOW)
 
 
 async def test_billing_request_parameters(fal: Fal, client: FalBilling) -> None:
@@ -201,6 +201,6 @@ async def test_billing_hanging_server_times_out(fal: Fal, client: FalBilling, pa
 
 
 async def test_billing_unavailable_server_is_none() -> None:
-    async with FalBilling(api_url="http://127.0.0.1:9/v1", key=KEY, endpoint_id=ENDPOINT, timeout=1.0) as client:
+    async with FalBilling(api_url="http://127.0.0.1:9/v1", key=KEY, timeout=1.0) as client:
         with pytest.raises(UpstreamUnavailable, match="Connector"):
             await events(client)

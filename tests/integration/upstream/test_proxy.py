@@ -159,9 +159,9 @@ def _verify(url: str, proxy: str) -> Awaitable[Any]:
 
 def _bill(url: str, proxy: str) -> Awaitable[Any]:
     async def run() -> None:
-        async with FalBilling(api_url=url, key="k", endpoint_id=MODEL, timeout=PATIENT, proxy=proxy) as billing:
+        async with FalBilling(api_url=url, key="k", timeout=PATIENT, proxy=proxy) as billing:
             with pytest.raises(UpstreamUnavailable):
-                await billing.events(start=NOW, end=NOW + timedelta(hours=1))
+                await billing.events(MODEL, start=NOW, end=NOW + timedelta(hours=1))
 
     return run()
 

@@ -4,22 +4,32 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.domain.billing import SKEW, Adopted, BillingEvent, Suspect, could_be, matches, suspect
-from service.domain.pricing import thousands_of_tokens
+from service.domain.generation import Generation
+from service.domain.models.loader import packaged
+from service.domain.models.registry import seed
+from service.domain.pricing import Rates, thousands_of_tokens
+from tests.support import factories
 from tests.support.factories import NOW
 
 MINUTE = timedelta(minutes=1)
 FIVE_SECONDS = {"resolution": "480p", "duration": "5"}
+RATES = Rates.of(seed())
 UNITS = Decimal("50.22")  # 864 x 496 at 24 frames a second
 
 
 def one(name: str = "gen_1", at: datetime = NOW, **arguments: str) -> Suspect:
-    return suspect(name, at, {**FIVE_SECONDS, **arguments})
+    return suspect(generation(name, {**FIVE_SECONDS, **arguments}), at, RATES)
+
+
+def generation(name: str, arguments: dict[str, Any], **changes: Any) -> Generation:
+    return replace(factories.generation(id=name), input=arguments, **changes)
 
 
 def billed(
@@ -81,9 +91,33 @@ def test_could_be_includes_both_bounds(least: int | None, most: int | None, unit
 
 @pytest.mark.parametrize("arguments", [{"duration": "auto"}, {"resolution": "480p", "duration": "auto"}, {}])
 def test_suspect_with_duration_auto_fits_any_units(arguments: dict[str, str]) -> None:
-    open_ended = suspect("gen_1", NOW, arguments)
+    open_ended = suspect(generation("gen_1", arguments), NOW, RATES)
 
     assert matches([open_ended], [], [billed(units=Decimal(5000))]) == {"gen_1": Adopted("request-1")}
+
+
+@pytest.mark.parametrize(
+    "not_certain",
+    [
+        {"rates": None},
+        {"input_seconds": Decimal(5)},
+        {"arguments": {"draft": True}},
+        {"arguments": {"draft_id": "d"}},
+        {"arguments": {"resolution": "8k"}},
+        {"rates": Rates.of(packaged()["fal-ai/bytedance/seedance/v1.5/pro/text-to-video"])},
+    ],
+    ids=str,
+)
+def test_suspect_without_certain_bounds_fits_any_units(not_certain: dict[str, Any]) -> None:
+    rates = not_certain.get("rates", RATES)
+    g = generation(
+        "gen_1",
+        {**FIVE_SECONDS, **not_certain.get("arguments", {})},
+        input_seconds=not_certain.get("input_seconds"),
+    )
+    one = suspect(g, NOW, rates)
+    assert (one.least_units, one.most_units) == (None, None)
+    assert could_be(one, billed(units=Decimal(5000)))
 
 
 #: Width and height of the smallest and the largest aspect ratio of each resolution that publishes its sizes.

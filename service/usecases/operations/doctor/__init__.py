@@ -90,7 +90,7 @@ class Doctor:
             fal_key,
             await outside.public_url(self._settings.public_url),
             await optional.video_store(self._videos),
-            await optional.billing(self._billing, self._clock()),
+            await optional.billing(self._billing, self._models.default.upstream, self._clock()),
             await optional.collector(os.environ),
             variables.settings(os.environ),
             secrecy.admin_token(self._settings),

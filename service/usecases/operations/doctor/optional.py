@@ -43,12 +43,12 @@ async def _chunks() -> AsyncIterator[bytes]:
     yield _OBJECT
 
 
-async def billing(fal: FalBilling | None, now: datetime) -> Finding:
+async def billing(fal: FalBilling | None, endpoint_id: str, now: datetime) -> Finding:
     name = "billing key"
     if fal is None:
         return ok(name, "GATEWAY_FAL_ADMIN_KEY is unset: unconfirmed submits are not looked up in fal's bill")
     try:
-        await fal.events(start=now - timedelta(minutes=1), end=now)
+        await fal.events(endpoint_id, start=now - timedelta(minutes=1), end=now)
     except UpstreamUnavailable as error:
         return fail(name, error.detail, "Set GATEWAY_FAL_ADMIN_KEY to a key of fal with admin rights.")
     return ok(name, "fal's billing events are readable")
