@@ -67,20 +67,13 @@ def web_url(value: str, *, longest: int = URL_LENGTH) -> str:
     return value
 
 
-def image_source(value: str) -> str:
+def file_source(value: str) -> str:
     """Check that this is a web URL or a data URI with base64, of any media type. The data is checked later."""
     if not is_data_uri(value):
         return web_url(value, longest=IMAGE_URL_LENGTH)
     if not has_base64(value):
         raise _fault("data_uri", "must have its data as base64: data:image/jpeg;base64,...")
     return value
-
-
-def reference_url(value: str) -> str:
-    """Check that this is a web URL of a reference file."""
-    if is_data_uri(value):
-        raise _fault("data_uri", "must be a URL: only images can be data URIs")
-    return web_url(value, longest=IMAGE_URL_LENGTH)
 
 
 def _split(value: str) -> SplitResult:
@@ -147,8 +140,7 @@ def _metadata(value: dict[str, str]) -> dict[str, str]:
 
 
 Url = Annotated[str, Field(json_schema_extra={"maxLength": URL_LENGTH}), AfterValidator(web_url)]
-ImageSource = Annotated[str, AfterValidator(image_source)]
-ReferenceUrl = Annotated[str, AfterValidator(reference_url)]
+FileSource = Annotated[str, AfterValidator(file_source)]
 
 AnyDuration = Annotated[
     Duration, BeforeValidator(duration_text, json_schema_input_type=Duration | Annotated[int, Field(ge=4, le=15)])
@@ -173,7 +165,7 @@ class VideoInput(BaseModel):
         str, Field(description="What happens in the video, 4,000 characters at most."), AfterValidator(not_blank)
     ]
     image_url: Annotated[
-        ImageSource,
+        FileSource,
         Field(
             description=(
                 "The first frame: JPEG, PNG or WebP, 30 MB at most. A URL that fal can fetch, 8,192 characters at "
@@ -181,9 +173,9 @@ class VideoInput(BaseModel):
             )
         ),
     ]
-    end_image_url: Annotated[
-        ImageSource | None, Field(description="The last frame: as `image_url`. Default: none.")
-    ] = None
+    end_image_url: Annotated[FileSource | None, Field(description="The last frame: as `image_url`. Default: none.")] = (
+        None
+    )
     resolution: Resolution = "720p"
     """Default `720p`. It decides the price: 5 seconds cost up to 0.71 USD at `480p` and up to 1.54 USD at `720p`.
     With the defaults (`720p`, `auto`) one generation holds up to 4.58 USD, at fal's list price. `1080p` and `4k`

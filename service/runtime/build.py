@@ -31,6 +31,7 @@ from service.usecases.generations.completions import Drafts
 from service.usecases.generations.concurrency import DownloadLimiter, LongPollLimiter
 from service.usecases.generations.create import GenerationCreator
 from service.usecases.generations.images import Images
+from service.usecases.generations.inline_files import InlineFiles
 from service.usecases.generations.queue_estimate import QueueEstimator
 from service.usecases.generations.read import GenerationReader
 from service.usecases.generations.resends import ResendDetector
@@ -247,7 +248,7 @@ def _generations(core: Core) -> GenerationServices:
     creator = GenerationCreator(
         stores.generations,
         admission,
-        images,
+        InlineFiles(images, clips),
         reader,
         Drafts(reader, connections.models, core.prices, clock=clock),
         connections.nudger,

@@ -20,8 +20,7 @@ from service.domain.pricing import Rates
 from service.domain.request import (
     VIDEO_FIELDS,
     CreateGeneration,
-    ImageSource,
-    ReferenceUrl,
+    FileSource,
     duration_text,
     not_blank,
 )
@@ -127,7 +126,7 @@ def _annotation(name: str, field: InputField, model: Model) -> Any:  # noqa: PLR
         case "prompt":
             return Annotated[str, AfterValidator(not_blank)]
         case "image":
-            return ImageSource
+            return FileSource
         case "boolean":
             return bool
         case "integer":
@@ -145,9 +144,8 @@ def _annotation(name: str, field: InputField, model: Model) -> Any:  # noqa: PLR
             values = tuple(value for value in field.values if value not in model.unknown)
             return Annotated[_literal(values), BeforeValidator(_known_value(name, model))]
         case "images" | "videos" | "audios":
-            source = ImageSource if field.type == "images" else ReferenceUrl
             most = None if field.files is None else field.files.count
-            return Annotated[list[source], Field(max_length=most)]  # type: ignore[valid-type]
+            return Annotated[list[FileSource], Field(max_length=most)]
     assert_never(field.type)
 
 
@@ -218,10 +216,8 @@ def references_text(field: InputField) -> str:
     """Return what a list of files takes, and the limits of the files."""
     name, at_prompt = _REFERENCES[field.type]
     limits = field.files or MediaLimits()
-    text = f"URLs of up to {limits.count} {name} that fal can fetch"
-    if field.type == "images":
-        text += ", or the images as base64 data URIs"
-    text += f". The prompt names them {at_prompt}1, {at_prompt}2 and so on."
+    text = f"URLs of up to {limits.count} {name} that fal can fetch, or the files as base64 data URIs."
+    text += f" The prompt names them {at_prompt}1, {at_prompt}2 and so on."
     facts = [
         f"formats {', '.join(limits.formats)}" if limits.formats else "",
         f"{limits.bytes_each // 1_000_000} MB each" if limits.bytes_each else "",

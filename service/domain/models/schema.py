@@ -19,8 +19,9 @@ _TEXT: Final = {"type": "string"}
 _OTHER: Final = " Only of models that have it."
 _FILES: Final = {
     "image_urls": "Reference images: URLs, or base64 data URIs. The prompt names them @Image1, @Image2.",
-    "video_urls": "URLs of reference videos. The prompt names them @Video1, @Video2. Their seconds are billed.",
-    "audio_urls": "URLs of reference sounds. The prompt names them @Audio1, @Audio2.",
+    "video_urls": "Reference videos: URLs, or base64 data URIs. The prompt names them @Video1, @Video2. Their seconds "
+    "are billed.",
+    "audio_urls": "Reference sounds: URLs, or base64 data URIs. The prompt names them @Audio1, @Audio2.",
 }
 
 

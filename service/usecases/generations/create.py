@@ -23,7 +23,7 @@ from service.store.generations.generations import GenerationStore
 from service.tasks import Nudger
 from service.usecases.generations.admission import Admission, refusal_error, refusal_reason
 from service.usecases.generations.completions import Drafts
-from service.usecases.generations.images import Images
+from service.usecases.generations.inline_files import InlineFiles
 from service.usecases.generations.read import GenerationReader
 from service.usecases.lifecycle.schedule import Schedule
 from service.usecases.log_context import bind_generation
@@ -73,7 +73,7 @@ class GenerationCreator:
         self,
         store: GenerationStore,
         admission: Admission,
-        images: Images,
+        inline_files: InlineFiles,
         reader: GenerationReader,
         drafts: Drafts,
         nudger: Nudger,
@@ -84,7 +84,7 @@ class GenerationCreator:
     ) -> None:
         self._store = store
         self._admission = admission
-        self._images = images
+        self._inline_files = inline_files
         self._reader = reader
         self._drafts = drafts
         self._nudger = nudger
@@ -115,7 +115,7 @@ class GenerationCreator:
             StoreFull, Draining: the gateway accepts no new generations.
             NotFound, NotADraft, DraftNotReady, DraftFailed, DraftExpired: the draft cannot be completed.
             IdempotencyMismatch: the key is bound to another payload.
-            BadImage, TooLarge, Timeout, Unavailable, UpstreamUnavailable: an image in a data URI was not uploaded.
+            BadImage, BadClip, TooLarge, Timeout, Unavailable, UpstreamUnavailable: a data URI was not uploaded.
             ResponsesInFlight: only with a ``call`` that waits.
 
         """
@@ -125,16 +125,16 @@ class GenerationCreator:
         bind_generation(result.generation)
         return result
 
-    async def upload_inline_images(
+    async def upload_inline_files(
         self, tenant: Tenant, request: CreateGeneration, options: CreateOptions
     ) -> CreateGeneration:
-        """Check the request, then replace its data URIs with the URLs of the uploaded images.
+        """Check the request, then replace its data URIs with the URLs of the uploaded files.
 
         Raises as ``create``, for all checks that precede the create script.
         """
         if request.has_data_uris:
             await self._admission.check(tenant, request, webhook_pointer=_WEBHOOK_POINTERS[options.webhook_style])
-        return await self._upload_inline_images(tenant, request)
+        return await self._upload_inline_files(tenant, request)
 
     async def _create(
         self,
@@ -144,7 +144,7 @@ class GenerationCreator:
         call: creation.Call | None,
         span: tracing.Span,
     ) -> CreateResult:
-        fingerprint = request.fingerprint()  # of the request as sent: a replay need not upload its images again
+        fingerprint = request.fingerprint()  # of the request as sent: a replay need not upload its files again
         draft = None
         if request.completes is not None:
             try:
@@ -161,12 +161,13 @@ class GenerationCreator:
         )
         if request.has_data_uris or refusal is not None:
             # Idempotency is decided by the create script. A refused request does not reach the script, and one with
-            # images only after their upload: look the key up first.
+            # data URIs only after their upload: look the key up first.
             if (replay := await self._find_replay(tenant, options.idempotency_digest, fingerprint)) is not None:
                 return replay
             if refusal is not None:
                 raise refusal
-            request = await self._upload_inline_images(tenant, request)
+            request = await self._upload_inline_files(tenant, request)
+            parts = await self._admission.parts(tenant, request)  # the length of uploaded videos is known now
         generation = self._build(tenant, request, options, fingerprint, parts, span.traceparent or options.traceparent)
         if draft is not None:
             generation = _completing(generation, draft)
@@ -185,11 +186,11 @@ class GenerationCreator:
             span.discard()  # the caller tries again within milliseconds
         return await self._to_result(tenant, generation, budgets, reply)
 
-    async def _upload_inline_images(self, tenant: Tenant, request: CreateGeneration) -> CreateGeneration:
+    async def _upload_inline_files(self, tenant: Tenant, request: CreateGeneration) -> CreateGeneration:
         if not request.has_data_uris:
             return request
         await self._store.demand_room(tenant.id)
-        return await self._images.with_uploaded_images(tenant, request)
+        return await self._inline_files.upload(tenant, request)
 
     def _build(
         self,

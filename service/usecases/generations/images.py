@@ -7,12 +7,9 @@ from datetime import timedelta
 from typing import Final
 
 from service.clock import Clock
-from service.domain import data_uri, ids
-from service.domain.data_uri import NotBase64, is_data_uri
+from service.domain import ids
 from service.domain.measurement import Measurement
-from service.domain.request import IMAGE_FIELDS, CreateGeneration
-from service.domain.tenant import Tenant
-from service.errors import BadImage, ImageLimit, ImageUnreadable, Timeout, TooLarge
+from service.errors import BadImage, ImageLimit, Timeout, TooLarge
 from service.media import spool
 from service.media.inspector import Inspector
 from service.observability import metrics
@@ -108,32 +105,3 @@ class Images:
                 target = await self._storage.create_target(content_type=media, file_name=f"image.{image.suffix}")
             await self._storage.put(target, spool.read(clean), size=size)
         return Upload(ids.new(ids.UPLOAD, self._clock()), target.file_url, media, size, image.width, image.height)
-
-    async def with_uploaded_images(self, tenant: Tenant, request: CreateGeneration) -> CreateGeneration:
-        """Upload the data URIs of a request; return the request with the URLs of the uploaded images.
-
-        Raises as ``upload``.
-        """
-        update: dict[str, str | list[str]] = {
-            name: await self._uploaded(tenant, value, f"/{name}")
-            for name in IMAGE_FIELDS
-            if (value := getattr(request, name)) is not None and is_data_uri(value)
-        }
-        if images := request.references("images"):
-            name = request.reference_fields["images"]
-            update[name] = [await self._uploaded(tenant, image, f"/{name}/{at}") for at, image in enumerate(images)]
-        return request.model_copy(update=update)
-
-    async def _uploaded(self, tenant: Tenant, source: str, pointer: str) -> str:
-        """Return the URL of an image, after the upload of a data URI."""
-        if not is_data_uri(source):
-            return source
-        return (await self.upload(tenant.id, _decoded(source, pointer), pointer=pointer)).url
-
-
-async def _decoded(uri: str, pointer: str) -> AsyncIterator[bytes]:
-    try:
-        for piece in data_uri.decoded(uri):
-            yield piece
-    except NotBase64 as error:
-        raise ImageUnreadable(f"the data URI {error}", pointer=pointer) from None

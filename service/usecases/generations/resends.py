@@ -101,7 +101,7 @@ class ResendDetector:
         if options.idempotency_key is not None or not self._window:
             return self._submission(tenant, None, await self._creator.create(tenant, request, options))
         # Images are uploaded once, although the create may be repeated.
-        request = await self._creator.upload_inline_images(tenant, request, options)
+        request = await self._creator.upload_inline_files(tenant, request, options)
         call = self._call(digest, waits=True)
         try:
             try:

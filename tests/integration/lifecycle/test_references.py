@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from sandbox.files import READY_VIDEO
 from service.config.settings import Settings
 from service.domain.generation import Generation
 from service.domain.models import registry
@@ -16,6 +17,7 @@ from service.domain.settlement import settled
 from service.domain.status import Status
 from service.domain.tenant import Limits, Tenant
 from service.domain.work_queue import WorkQueue
+from service.errors import Invalid
 from service.runtime import Runtime
 from service.store.generations import records
 from tests.support import factories
@@ -89,9 +91,37 @@ async def test_references_of_an_erased_end_user_are_removed_and_still_settled(
     assert settled(g, units, rates).cost == 100 * 21_400 * 6 // 10
 
 
+def data(content: bytes) -> str:
+    """Return a data URI. Its media type does not count."""
+    return f"data:application/x;base64,{base64.b64encode(content).decode()}"
+
+
+async def test_data_uri_of_a_video_is_uploaded_and_held_with_its_seconds(runtime: Runtime, owner: Tenant) -> None:
+    clip = READY_VIDEO.read_bytes()
+    g = await created(runtime, owner, video_urls=[data(clip)])
+    again = await created(runtime, owner, video_urls=g.input["video_urls"])
+
+    (url,) = g.input["video_urls"]
+    assert url.startswith("http")
+    assert g.input_seconds == again.input_seconds
+    assert g.input_seconds is not None
+    assert 0 < g.input_seconds < 30
+    assert g.estimated_cost == Rates.of(MODEL).estimate("480p", "5", input_seconds=g.input_seconds)
+
+
+@pytest.mark.parametrize(
+    ("field", "content"),
+    [("video_urls", encoded("png")), ("audio_urls", READY_VIDEO.read_bytes()), ("video_urls", b"")],
+)
+async def test_data_uri_of_another_kind_is_refused(runtime: Runtime, owner: Tenant, field: str, content: bytes) -> None:
+    with pytest.raises(Invalid) as refused:
+        await created(runtime, owner, **{field: ["https://v3b.fal.media/a", data(content)]}, prompt="x")
+
+    assert [fault.pointer for fault in refused.value.errors] == [f"/{field}/1"]
+
+
 async def test_data_uris_among_image_urls_are_uploaded(runtime: Runtime, owner: Tenant) -> None:
-    data = f"data:image/png;base64,{base64.b64encode(encoded('png')).decode()}"
-    g = await created(runtime, owner, image_urls=[IMAGE, data, IMAGE])
+    g = await created(runtime, owner, image_urls=[IMAGE, data(encoded("png")), IMAGE])
 
     first, uploaded, last = g.input["image_urls"]
     assert (first, last) == (IMAGE, IMAGE)

@@ -69,7 +69,7 @@ def test_references_report_all_faults_of_a_body() -> None:
     found = pointers(
         prompt="@Image3 sings @Audio1",
         image_urls=[URL, "ftp://x"],
-        video_urls=[URL, "https://u:p@x/", DATA, 7, "x" * 9000],
+        video_urls=[URL, "https://u:p@x/", "data:video/mp4,AA", 7, "x" * 9000],
         task="editing",
         duration="7",
         image_url=URL,
@@ -154,8 +154,9 @@ def test_fingerprint_depends_on_files_and_their_order() -> None:
     assert parse(image_urls=[a, b]).fingerprint() == parse(image_urls=[a, b], task="reference").fingerprint()
 
 
-def test_data_uris_of_images_are_found() -> None:
-    assert parse(image_urls=[URL, DATA]).has_data_uris
+@pytest.mark.parametrize("name", ["image_urls", "video_urls", "audio_urls"])
+def test_data_uris_are_found_in_every_list(name: str) -> None:
+    assert parse(**{**of(1), name: [URL, DATA]}).has_data_uris
     assert not parse(**of(3, 3, 3)).has_data_uris
 
 
