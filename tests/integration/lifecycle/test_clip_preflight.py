@@ -208,6 +208,23 @@ async def test_preflight_of_measured_upload_fetches_nothing(
     assert files.requests == []
 
 
+async def test_preflight_of_videos_beyond_their_hold_fails(
+    runtime: Runtime, owner: Tenant, create: Create, files: FileServer
+) -> None:
+    def clip(seconds: int) -> Measurement:
+        return Measurement(container="mp4", size=9, seconds=Decimal(seconds), codec="h264", width=640, height=640)
+
+    await runtime.stores.measurements.save(owner.id, f"{files.base}/a.mp4", clip(2))
+    g = await create(video_urls=["a.mp4"])
+    assert g.input_seconds == 2
+    await runtime.stores.measurements.save(owner.id, f"{files.base}/a.mp4", clip(20))
+
+    ended = await dispatched(runtime, g)
+
+    assert ended.error is not None
+    assert (ended.error.message, ended.actual_cost) == ("The videos last 20 s; the money for 2 s is held.", 0)
+
+
 async def test_preflight_of_ten_videos_has_bounded_memory(
     runtime: Runtime, create: Create, files: FileServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
