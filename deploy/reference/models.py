@@ -38,7 +38,7 @@ def _row(model: Model) -> tuple[str, ...]:
     published = {value: str(price.per_second[value]) for value in model.resolutions if value in price.per_second}
     files = [f"{limits.count} {model.fields[name].type}" for name, limits in model.references.items()]
     return (
-        f"`{model.id}`{', on' if model.enabled else ''}{'' if model.is_served else ', not served'}",
+        f"`{model.id}`{', on' if model.enabled else ''}",
         _with_default(model.resolutions, model.fields["resolution"].default),
         _seconds(model),
         _by_resolution({value: str(price.rates[value]) for value in model.resolutions}),

@@ -25,10 +25,6 @@ FieldType = Literal[
 ]
 Output = Literal["video", "seed", "draft_id"]
 
-#: What the gateway serves. A model of another kind cannot be enabled.
-SERVED_KINDS: Final[frozenset[Kind]] = frozenset(
-    {"text-to-video", "image-to-video", "reference-to-video", "completion"}
-)
 #: Types of the fields that are lists of reference files.
 REFERENCE_TYPES: Final[frozenset[FieldType]] = frozenset({"images", "videos", "audios"})
 
@@ -183,11 +179,6 @@ class Model(Table):
     def upstream(self) -> str:
         """The endpoint id at fal to which requests are submitted."""
         return self.endpoint or self.id
-
-    @property
-    def is_served(self) -> bool:
-        """Whether the gateway can serve it."""
-        return self.kind in SERVED_KINDS
 
     @property
     def references(self) -> Mapping[str, MediaLimits]:

@@ -10,7 +10,7 @@ from service.domain.models.loader import ModelsFileError, packaged, with_file
 from service.domain.models.model import Model
 
 SEED: Final = "bytedance/seedance-2.0/image-to-video"
-#: In ``GATEWAY_MODELS``: every model that the gateway can serve.
+#: In ``GATEWAY_MODELS``: every model that the gateway knows.
 EVERY: Final = "*"
 #: fal's own models have this owner, and some programs put it before the id of every model.
 NAMESPACE: Final = "fal-ai/"
@@ -75,7 +75,7 @@ def build(
         known = dict(packaged() if file is None else with_file(*file))
     except ModelsFileError as error:
         raise ModelsError("models_file", str(error)) from None
-    first = _served(_named(default, known, "fal_model"), "fal_model")
+    first = _named(default, known, "fal_model")
     if first.completes_drafts:
         raise ModelsError("fal_model", f"{first.id} cannot be the default: it completes drafts")
     if rates is not None:
@@ -93,10 +93,10 @@ def seed() -> Model:
 
 def _chosen(names: Sequence[str] | None, known: Mapping[str, Model]) -> Iterable[Model]:
     if names is None:
-        return [model for model in known.values() if model.enabled and model.is_served]
+        return [model for model in known.values() if model.enabled]
     if EVERY in names:
-        return [model for model in known.values() if model.is_served]
-    return [_served(_named(name, known, "models"), "models") for name in names]
+        return list(known.values())
+    return [_named(name, known, "models") for name in names]
 
 
 def _named(name: str, known: Mapping[str, Model], setting: str) -> Model:
@@ -105,12 +105,6 @@ def _named(name: str, known: Mapping[str, Model], setting: str) -> Model:
         if bare in (each.removeprefix(NAMESPACE) for each in (model.id, *model.aliases)):
             return model
     raise ModelsError(setting, f"{name} is not a known model; GATEWAY_MODELS_FILE can add it to {', '.join(known)}")
-
-
-def _served(model: Model, setting: str) -> Model:
-    if not model.is_served:
-        raise ModelsError(setting, f"{model.id} cannot be enabled: requests of {model.kind} are not served yet")
-    return model
 
 
 def _priced(model: Model, rates: Mapping[str, Decimal]) -> Model:

@@ -55,7 +55,7 @@ def widen(schema: dict[str, Any]) -> None:
 
     One schema, because generators of clients name the body after it: an alternative for each model would rename it.
     """
-    served = [model for model in packaged().values() if model.is_served and not model.completes_drafts]
+    served = [model for model in packaged().values() if not model.completes_drafts]
     properties = schema["properties"]
     for model in served:
         for name, field in model.fields.items():

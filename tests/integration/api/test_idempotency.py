@@ -7,6 +7,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from service.domain.pricing import Parts
 from service.domain.tenant import Limits, Tenant
 from service.store.redis.client import Redis
 from tests.support.factories import create_body
@@ -55,7 +56,11 @@ async def test_idempotency_replay_has_cost_of_first(
     app: FastAPI, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = await post(api, max_cost_usd="5")
-    monkeypatch.setattr(app.state.runtime.generations.admission, "estimate", lambda _: 100_000_000)
+
+    async def dearer(*_: object) -> Parts:
+        return Parts(seconds=5, formula=100_000_000, published=None)
+
+    monkeypatch.setattr(app.state.runtime.generations.admission, "parts", dearer)
 
     assert (await post(api, max_cost_usd="5")).json()["id"] == first.json()["id"]
     assert (await api.post("/v1/generations", json=create_body(max_cost_usd="5"))).status_code == 402

@@ -367,9 +367,7 @@ def test_bill_of_draft_bounds_its_seconds(resolution: str) -> None:
     assert [rates.longest_billed(resolution, "auto", units) for units in (None, Decimal(0), Decimal(10**9))] == [30] * 3
 
 
-@pytest.mark.parametrize(
-    "endpoint", [endpoint for endpoint, model in packaged().items() if model.is_served and endpoint in ENDPOINTS]
-)
+@pytest.mark.parametrize("endpoint", [endpoint for endpoint in packaged() if endpoint in ENDPOINTS])
 def test_settled_bill_is_never_above_the_hold(endpoint: str) -> None:
     rates, price = Rates.of(packaged()[endpoint]), ENDPOINTS[endpoint].price
     options = itertools.product(

@@ -260,7 +260,7 @@ def test_registry_default_enables_the_seed_alone() -> None:
     assert set(found.known) == set(packaged())
 
 
-def test_registry_every_enables_what_is_served() -> None:
+def test_registry_every_enables_all_known() -> None:
     found = registry.build(enabled=["*"])
 
     left = set(found.known) - set(found.enabled)
