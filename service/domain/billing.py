@@ -58,8 +58,9 @@ Match = Adopted | Literal["ambiguous", "absent"]
 
 def suspect(g: Generation, submitted_at: datetime, rates: Rates | None) -> Suspect:
     """Make a suspect, with bounds of its billed units if these are certain. ``rates``: None: the model is not known."""
-    if rates is None or g.input_seconds is not None:
-        return Suspect(g.id, submitted_at)  # fal measures input videos itself, and bills their seconds too
+    if rates is None or g.input_seconds is not None or g.completes is not None:
+        # fal measures input videos itself, and bills their seconds too; no bill of a completion was ever seen.
+        return Suspect(g.id, submitted_at)
     return Suspect(g.id, submitted_at, *_bounds(g.input, rates))
 
 
@@ -72,7 +73,7 @@ def _bounds(arguments: Mapping[str, Any], rates: Rates) -> tuple[Decimal | None,
     duration, resolution = arguments.get("duration"), arguments.get("resolution")
     has_price = resolution in rates.per_thousand_tokens and resolution in rates.pixels
     is_fixed = resolution is not None and duration not in (None, "auto") and has_price
-    if not is_fixed or rates.unit_tokens != _KNOWN_UNIT or arguments.get("draft") or arguments.get("draft_id"):
+    if not is_fixed or rates.unit_tokens != _KNOWN_UNIT or arguments.get("draft"):
         return None, None
     return rates.expected_units(str(resolution), str(duration))
 

@@ -102,7 +102,7 @@ def test_suspect_with_duration_auto_fits_any_units(arguments: dict[str, str]) ->
         {"rates": None},
         {"input_seconds": Decimal(5)},
         {"arguments": {"draft": True}},
-        {"arguments": {"draft_id": "d"}},
+        {"completes": "gen_0"},
         {"arguments": {"resolution": "8k"}},
         {"rates": Rates.of(packaged()["fal-ai/bytedance/seedance/v1.5/pro/text-to-video"])},
     ],
@@ -114,6 +114,7 @@ def test_suspect_without_certain_bounds_fits_any_units(not_certain: dict[str, An
         "gen_1",
         {**FIVE_SECONDS, **not_certain.get("arguments", {})},
         input_seconds=not_certain.get("input_seconds"),
+        completes=not_certain.get("completes"),
     )
     one = suspect(g, NOW, rates)
     assert (one.least_units, one.most_units) == (None, None)
