@@ -98,8 +98,7 @@ class Seedance:
         if start is None:
             start = await asyncio.to_thread(_stand_in)
         seed = _seed(request)
-        # H.264 for every `codec`: x265 takes 30 seconds for the smallest video.
-        scene = video.Scene(start, end, size, request.bitrate_mode, request.generate_audio, seed)
+        scene = video.Scene(start, end, size, request.bitrate_mode, request.generate_audio, seed, request.codec)
         file = self._files.create("video.mp4")
         work = functools.partial(video.render, scene, file.path)
         await asyncio.get_running_loop().run_in_executor(self._renderers, work)

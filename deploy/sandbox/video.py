@@ -1,4 +1,4 @@
-"""MP4 writer: H.264 and AAC, frame by frame with constant memory, index at the front."""
+"""MP4 writer: H.264 or H.265, and AAC, frame by frame with constant memory, index at the front."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -12,7 +12,11 @@ from PIL import Image
 from sandbox import motion, sound
 from sandbox.dimensions import FRAMES_PER_SECOND, Dimensions
 
-QUALITY = {"standard": "23", "high": "17"}  # x264's constant rate factor
+QUALITY = {"standard": "23", "high": "17"}  # the encoders' constant rate factor
+
+_H264 = ("libx264", {"preset": "superfast"})
+_H265 = ("libx265", {"preset": "ultrafast", "x265-params": "log-level=none:pools=1:frame-threads=1"})
+_ENCODERS = {"H264": _H264, "H265": _H265}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,8 @@ class Scene:
     bitrate_mode: str
     audio: bool
     seed: int
+    codec: str = "auto"
+    """``auto`` is H.264."""
 
 
 def render(scene: Scene, path: Path) -> None:
@@ -40,14 +46,17 @@ def render(scene: Scene, path: Path) -> None:
 
 
 def _add_picture(container: OutputContainer, scene: Scene) -> VideoStream:
-    options = {"preset": "superfast", "crf": QUALITY[scene.bitrate_mode]}
-    stream = container.add_stream("libx264", rate=FRAMES_PER_SECOND, options=options)
+    encoder, options = _ENCODERS.get(scene.codec, _H264)
+    options = {**options, "crf": QUALITY[scene.bitrate_mode]}
+    stream = container.add_stream(encoder, rate=FRAMES_PER_SECOND, options=options)
     stream.width, stream.height = scene.dimensions.width, scene.dimensions.height
     stream.pix_fmt = "yuv420p"
     stream.codec_context.thread_count = 1  # one rendering per core runs concurrently
     stream.codec_context.colorspace = stream.codec_context.color_primaries = stream.codec_context.color_trc = (
         1  # BT.709
     )
+    if encoder == "libx265":
+        stream.codec_context.codec_tag = "hvc1"  # players of Apple refuse the default, hev1
     return stream
 
 
