@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 from av.container import OutputContainer
@@ -48,7 +49,8 @@ def render(scene: Scene, path: Path) -> None:
 def _add_picture(container: OutputContainer, scene: Scene) -> VideoStream:
     encoder, options = _ENCODERS.get(scene.codec, _H264)
     options = {**options, "crf": QUALITY[scene.bitrate_mode]}
-    stream = container.add_stream(encoder, rate=FRAMES_PER_SECOND, options=options)
+    # The types of the library know literal names only.
+    stream = cast("VideoStream", container.add_stream(encoder, rate=FRAMES_PER_SECOND, options=options))
     stream.width, stream.height = scene.dimensions.width, scene.dimensions.height
     stream.pix_fmt = "yuv420p"
     stream.codec_context.thread_count = 1  # one rendering per core runs concurrently
