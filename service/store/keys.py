@@ -16,7 +16,9 @@ Generations
 {sg}:tenant:<t>:end_user:<p>:generations  zset    until purged  ids of the end user's generations; score 0, ids sort
 {sg}:idempotency:<t>:<hash of the key>    string  until purged  "<generation id> <fingerprint>"
 {sg}:undelivered_responses:<t>:<digest>   zset    resend window generations of equal create requests whose response is
-                                                                not delivered; score = until when it is being sent
+                                                                not delivered; score = until when it is being sent,
+                                                                0: lost. Of clients that mark a repeat, delivered
+                                                                ones too; score = 2^52 - time of delivery
 {sg}:fal_request_ids                      zset    days          fal's request ids of this deployment's jobs; score =
                                                                 time of submit
 

@@ -1,4 +1,4 @@
-"""Pages of an index whose members are ids: newest first, filtered, with a cursor.
+"""Pages of an index whose members are ids: newest (or oldest) first, filtered, with a cursor.
 
 Ids sort by creation, so that times are bounds of an index and an id is a cursor.
 """
@@ -37,13 +37,21 @@ class Range:
     """Last id of the page before."""
     created_after: datetime | None = None
     created_before: datetime | None = None
+    oldest_first: bool = False
 
     @property
     def bounds(self) -> tuple[str, str]:
-        """Upper and lower bound for ZREVRANGEBYLEX."""
+        """Return the bounds for ZREVRANGEBYLEX, or for ZRANGEBYLEX with the oldest first."""
+        if not self.oldest_first:
+            return self._bounds(self.after)
+        upper, lower = self._bounds(None)
+        return (lower if self.after is None else "(" + self.after), upper
+
+    def _bounds(self, after: str | None) -> tuple[str, str]:
+        """Return the upper and the lower bound, the newest first."""
         upper = "+" if self.created_before is None else "(" + ids.lowest(self.prefix, self.created_before)
-        if self.after is not None:
-            upper = min(upper, "(" + self.after) if upper != "+" else "(" + self.after
+        if after is not None:
+            upper = min(upper, "(" + after) if upper != "+" else "(" + after
         if self.created_after is None:
             return upper, "-"
         return upper, "[" + ids.lowest(self.prefix, self.created_after + timedelta(milliseconds=1))
@@ -58,11 +66,14 @@ async def read_page(
     load: Callable[[Sequence[str]], Awaitable[Sequence[Record | None]]],
     matches: Callable[[Record], bool],
 ) -> Page[Record]:
-    """Read the newest records of a range that match; a page may be shorter than ``limit`` and not be the last one.
+    """Read the first records of a range that match; a page may be shorter than ``limit`` and not be the last one.
 
     The first slice of records has ``limit``, since most pages need no other one.
     """
-    entries = await redis.execute("ZREVRANGEBYLEX", index, *part.bounds, "LIMIT", 0, ENTRIES_READ)
+    if part.oldest_first:
+        entries = await redis.execute("ZRANGEBYLEX", index, *part.bounds, "LIMIT", 0, ENTRIES_READ)
+    else:
+        entries = await redis.execute("ZREVRANGEBYLEX", index, *part.bounds, "LIMIT", 0, ENTRIES_READ)
     names = [name.decode() for name in entries]
     is_last = len(names) < ENTRIES_READ
     items: list[Record] = []

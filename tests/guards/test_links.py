@@ -11,7 +11,8 @@ from tests.guards.repository import ROOT, files
 DOCUMENTS = [path for path in files(".md") if path.parent == ROOT or path.is_relative_to(ROOT / "docs")]
 LINK = re.compile(r"\]\((?!https?:)(?P<target>[^)#\s]*)(#(?P<anchor>[^)\s]+))?\)")
 #: Options of other programs.
-FOREIGN = {"acks_late"}
+#: Names of Celery and of OpenAI's SDK.
+FOREIGN = {"acks_late", "create_and_poll", "download_content", "extra_body", "extra_headers"}
 CALLERS = "docs/how-to/callers.md"
 NAMED = re.compile(r"`((?:service|workers|deploy|tests|docs|openapi)/[\w./-]+)`")
 

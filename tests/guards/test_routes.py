@@ -22,6 +22,7 @@ SIGNED = {("POST", "/callbacks/fal/{generation_id}/{token}")}
 SCHEMES = {
     "/v1/": "apiKey",
     "/vercel/": "apiKey",
+    "/openai/": "apiKey",
     "/admin/": "adminToken",
     "/callbacks/": "falSignature",
     "/fal/upload": "uploadTicket",

@@ -21,7 +21,7 @@ REFUSED = {
 #: Scripts whose first statement is a DEL: they need no other one.
 OWN_DEL = {"claim", "claim_deliveries", "claim_polls", "claim_slot", "unlock"}
 #: Writes that a full Redis accepts: they take no memory.
-FREES = {"DEL", "GETDEL", "EXPIRE", "HDEL", "PERSIST", "PEXPIRE", "ZREM", "ZREMRANGEBYSCORE"}
+FREES = {"DEL", "GETDEL", "EXPIRE", "HDEL", "PERSIST", "PEXPIRE", "ZREM", "ZREMRANGEBYRANK", "ZREMRANGEBYSCORE"}
 
 #: Writes that wait for no replica, by the function that sends them, and the reason why losing one does no harm.
 UNREPLICATED = {

@@ -187,6 +187,9 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "adjustments.of_generation": Operation(_adjust),
     "adjustments.of_day": Operation(_adjust_day),
     "response_receipts.delivered": Operation(_receipt("delivered")),
+    "response_receipts.delivered_unless_repeated": Operation(
+        _receipt("delivered_unless_repeated", now=NOW, window=MINUTE)
+    ),
     "response_receipts.lost": Operation(_receipt("lost", window=MINUTE)),
     "response_receipts.prolong": Operation(_receipt("prolong", until=NOW + MINUTE, window=MINUTE)),
     "audits.begin": Operation(lambda w: w.stores.audits.begin(NOW)),

@@ -7,7 +7,7 @@ request uploads nothing, and a repeated request has the same fingerprint althoug
 import binascii
 from typing import Final
 
-from service.api.dialects.models import takes_images, usable_models
+from service.api.dialects.models import makes_videos_of_text, takes_images, usable_models
 from service.domain.models.forms import RequestForm, RequestForms
 from service.domain.tenant import Limits
 from service.errors import FieldError, Invalid
@@ -32,16 +32,16 @@ def base64_uri(data: str) -> str:
 
 
 def check_first_image(form: RequestForm, forms: RequestForms, limits: Limits, *, given: bool, pointer: str) -> None:
-    """Check whether the model takes an image, or needs one. ``given``: whether the request has the first frame.
+    """Check whether the model takes an image, or needs one. ``given``: whether the request has one.
 
     Raises Invalid at ``pointer``; its text names the models that would do.
     """
     field = form.model.fields.get("image_url")
-    if given and field is None:
+    if given and not takes_images(form.model):
         others = usable_models(forms, limits, takes_images)
         raise _wrong(pointer, f"{form.model.id} takes no image; models that take one: {others}")
     if not given and field is not None and field.required:
-        others = usable_models(forms, limits, lambda model: not takes_images(model))
+        others = usable_models(forms, limits, makes_videos_of_text)
         raise _wrong(pointer, f"{form.model.id} needs an image; models that need none: {others}", "missing")
 
 

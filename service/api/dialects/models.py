@@ -23,7 +23,12 @@ def form_of(name: str | None, forms: RequestForms, limits: Limits) -> RequestFor
 
 
 def takes_images(model: Model) -> bool:
-    return "image_url" in model.fields
+    """Return whether the model takes an image as first frame or as reference."""
+    return "image_url" in model.fields or "image_urls" in model.fields
+
+
+def makes_videos_of_text(model: Model) -> bool:
+    return model.kind == "text-to-video"
 
 
 def usable_models(forms: RequestForms, limits: Limits, matches: Callable[[Model], bool] = lambda _model: True) -> str:

@@ -15,9 +15,9 @@ from service.errors import Malformed
 #: Most bytes of boundaries, headers and other fields in addition to the file.
 OVERHEAD: Final = 64 * 1024
 #: Most parts of a form. Each costs the event loop time, also an empty one.
-_MOST_PARTS: Final = 64
+MOST_PARTS: Final = 64
 _LONGEST_BOUNDARY: Final = 70  # RFC 2046, 5.1.1
-_TOO_MANY_PARTS: Final = f"The form has more than {_MOST_PARTS} parts."
+_TOO_MANY_PARTS: Final = f"The form has more than {MOST_PARTS} parts."
 _TOO_MANY_BYTES: Final = f"The form has more than {OVERHEAD} bytes in addition to its file."
 
 
@@ -34,7 +34,7 @@ class _Parts:
     def on_part_begin(self) -> None:
         self._is_file = False
         self._count += 1
-        if self._count > _MOST_PARTS:
+        if self._count > MOST_PARTS:
             raise Malformed(_TOO_MANY_PARTS)
 
     def on_header_begin(self) -> None:
@@ -66,17 +66,32 @@ def _is_file(disposition: bytes) -> bool:
     return b"filename" in options or b"filename*=" in disposition.lower() or options.get(b"name") == b"file"
 
 
-async def file_of(chunks: AsyncIterator[bytes], content_type: str) -> AsyncIterator[bytes]:
-    """Yield the bytes of the file.
-
-    Raises Malformed if the body is not a form, has no file or several files, or more than a form of one file needs.
-    """
+def boundary_of(content_type: str) -> bytes:
+    """Return the boundary that the content type of a form names. Raises Malformed."""
     boundary = parse_options_header(content_type)[1].get(b"boundary")
     if not boundary:
         raise Malformed("The content type names no boundary.")
     if len(boundary) > _LONGEST_BOUNDARY:
         raise Malformed(f"The boundary is longer than {_LONGEST_BOUNDARY} characters.")
-    parts = _Parts()
+    return boundary
+
+
+def check_delimiters(count: int) -> None:
+    """Raise Malformed if a form has more delimiters than parts are allowed.
+
+    To be called before the form is parsed: in Python, the parser looks at each delimiter, and discards those that are
+    none.
+    """
+    if count > MOST_PARTS:
+        raise Malformed(_TOO_MANY_PARTS)
+
+
+async def file_of(chunks: AsyncIterator[bytes], content_type: str) -> AsyncIterator[bytes]:
+    """Yield the bytes of the file.
+
+    Raises Malformed if the body is not a form, has no file or several files, or more than a form of one file needs.
+    """
+    boundary, parts = boundary_of(content_type), _Parts()
     parser = MultipartParser(
         boundary,
         {
@@ -92,10 +107,8 @@ async def file_of(chunks: AsyncIterator[bytes], content_type: str) -> AsyncItera
     delimiter, delimiters, size = b"\r\n--" + boundary, 0, 0
     async for chunk in chunks:
         size += len(chunk)
-        # Before it is parsed: in Python, the parser looks at each delimiter, and discards those that are none.
         delimiters += chunk.count(delimiter)
-        if delimiters > _MOST_PARTS:
-            raise Malformed(_TOO_MANY_PARTS)
+        check_delimiters(delimiters)
         try:
             parser.write(chunk)
         except FormParserError:

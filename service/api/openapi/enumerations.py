@@ -24,6 +24,7 @@ _NAMES: Final = {
     "GenerationStatus": ("GenerationView", "status"),
     "JobState": ("UsageReportView", "state"),
     "KeyScope": ("NewApiKey", "scopes"),
+    "OpenAIVideoStatus": ("OpenAIVideo", "status"),
     "ReplayStatus": ("ReplayBody", "status"),
     "ModelKind": ("ModelView", "kind"),
     "ReferenceTask": ("CreateGeneration", "task"),

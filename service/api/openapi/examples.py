@@ -78,6 +78,26 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
         }
     },
     "EstimateView": {"estimate": v.ESTIMATE, "estimate_of_draft": v.DRAFT_ESTIMATE},
+    "OpenAIVideoRequest": {
+        "video_of_image": {
+            "model": v.GENERATION["model"],
+            "prompt": v.GENERATION["input"]["prompt"],
+            "input_reference": {"image_url": v.GENERATION["input"]["image_url"]},
+            "seconds": "5",
+            "size": "1280x720",
+        }
+    },
+    "OpenAIVideo": {"video": v.OPENAI_VIDEO},
+    "OpenAIVideoList": {
+        "videos": {
+            "object": "list",
+            "data": [v.OPENAI_VIDEO],
+            "has_more": False,
+            "first_id": v.GENERATION_ID,
+            "last_id": v.GENERATION_ID,
+        }
+    },
+    "OpenAIDeleted": {"canceled": {"id": v.GENERATION_ID, "object": "video.deleted", "deleted": True}},
     "StreamTicketView": {
         "stream_ticket": {
             "object": "stream_ticket",

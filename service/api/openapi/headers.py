@@ -55,6 +55,9 @@ COMPONENTS: Final[dict[str, Any]] = {
         _TEXT,
         '"3"',
     ),
+    "openai-poll-after-ms": _header(
+        "Milliseconds until the next poll. Absent when the video job has ended.", {"type": "integer"}, 2000
+    ),
     "X-Fal-Request-Id": _header(
         "Id of the generation; if there is none, id of this HTTP request.",
         _TEXT,
@@ -73,6 +76,7 @@ _BY_STATUS: Final = {
     "503": ("Retry-After",),
 }
 _LOCATED: Final = frozenset({"create_webhook_endpoint", "send_test_event"})
+_POLLED: Final = {"create_openai_video": ("Idempotency-Replayed",), "read_openai_video": ()}
 _VERSIONED: Final = frozenset(
     f"#/components/schemas/{name}" for name in ("TenantView", "EndpointView", "NewEndpointView")
 )
@@ -83,7 +87,7 @@ def references(*names: str) -> dict[str, Any]:
 
 
 def of_refusal(status: str) -> dict[str, Any]:
-    """Return the headers of a problem document."""
+    """Return the headers of an error, a problem document or in the form of a dialect."""
     return references(*_ALWAYS, *_RATED, *_BY_STATUS.get(status, ()))
 
 
@@ -95,7 +99,7 @@ def attach(path: str, operation: dict[str, Any]) -> None:
     for status, answer in operation["responses"].items():
         if "$ref" not in answer:
             names = (*_ALWAYS, *_own(operation, status, answer))
-            if path.startswith(("/v1/", "/vercel/")):
+            if path.startswith(("/v1/", "/openai/", "/vercel/")):
                 names += _RATED
             if path.startswith("/fal/"):
                 names += (*_RATED, "X-Fal-Request-Id")
@@ -108,6 +112,8 @@ def _own(operation: dict[str, Any], status: str, answer: dict[str, Any]) -> tupl
         return ("Location", "Idempotency-Replayed", "Preference-Applied")
     if name == "start_vercel_video" and status == "200":
         return ("Idempotency-Replayed",)
+    if name in _POLLED and status == "200":
+        return ("openai-poll-after-ms", *_POLLED[name])
     if "304" in operation["responses"] and status in ("200", "206", "304"):
         return ("ETag",)
     located = ("Location",) if name in _LOCATED and status in ("201", "202") else ()

@@ -40,6 +40,7 @@ SCHEMES: Final = {
 _GUARDED: Final = (
     ("/v1/", "apiKey"),
     ("/vercel/", "apiKey"),
+    ("/openai/", "apiKey"),
     ("/admin/", "adminToken"),
     ("/callbacks/", "falSignature"),
     ("/fal/upload", "uploadTicket"),

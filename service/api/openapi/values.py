@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from service.api import example_costs
 from service.api.admin.schemas import ApiKeyView, LimitsView, TenantView
+from service.api.dialects.openai.view import OpenAIVideo
 from service.api.schemas import EndUserView, EstimateView, UsageReportView, UsageView
 from service.api.v1.me import MeView
 from service.api.v1.models import ModelView
@@ -83,6 +84,22 @@ GENERATION: Final[GenerationView] = {
     "finished_at": None,
     "cancel_requested_at": None,
     "expires_at": "2026-01-31T10:30:00.000Z",
+}
+OPENAI_VIDEO: Final[OpenAIVideo] = {
+    "id": GENERATION_ID,
+    "object": "video",
+    "model": GENERATION["model"],
+    "status": "queued",
+    "progress": 0,
+    "created_at": 1_769_851_800,
+    "completed_at": None,
+    "expires_at": None,
+    "seconds": "5",
+    "size": "1280x720",
+    "prompt": GENERATION["input"]["prompt"],
+    "error": None,
+    "remixed_from_video_id": None,
+    "cost": {"currency": "USD", "estimated": example_costs.SHORT, "actual": None},
 }
 IN_PROGRESS: Final[GenerationView] = {
     **GENERATION,

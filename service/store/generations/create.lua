@@ -16,7 +16,9 @@
 --       deliveries_limit (stored ones; each "" without a limit), tenant_id, end_user_id (as the tenant names it; "":
 --       none), retention_seconds (of money, usage and names), oldest_ledger_entry (older ones are trimmed), rank (in the
 --       tenant's queue), response_ms (until then its response is being sent; "": responses are not tracked), now_ms,
---       resend_window_ms, waits ("1": create nothing while a response to an equal request is being sent),
+--       resend_window_ms, waits ("1": create nothing while a response to an equal request is being sent), attempt
+--       ("first": the request was not sent before; "repeat": it was, so the first response of an equal request counts as
+--       lost, whatever became of it; "": not known),
 --       tenant_must_exist ("1": the API key may come from a cache that is older than the tenant's deletion),
 --       draft_must_exist ("1": a completion, whose draft may have been erased since it was read), packed_tenant,
 --       packed_end_user (as the ledger has them), memory_refusal ("": none; else the reply: Redis has too
@@ -36,10 +38,10 @@ if has_idempotency_key == "1" then
     return {bound_fingerprint == fingerprint and "replayed" or "mismatch", bound_id}
   end
 end
-if response_ms ~= "" then
+if response_ms ~= "" and attempt ~= "first" then
   -- A lost response has score 0, that of a dead process an old score. So only the first one has to be read.
   local id, until_ms = unpack(redis.call("ZRANGE", undelivered_responses_key, 0, 0, "WITHSCORES"))
-  if id and tonumber(until_ms) <= tonumber(now_ms) then
+  if id and (attempt == "repeat" or tonumber(until_ms) <= tonumber(now_ms)) then
     -- PEXPIRE is first: a full Redis accepts a ZADD only after a write that it accepts.
     redis.call("PEXPIRE", undelivered_responses_key, resend_window_ms)
     redis.call("ZADD", undelivered_responses_key, response_ms, id)

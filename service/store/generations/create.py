@@ -137,6 +137,7 @@ def _arguments(g: Generation, due: Due, budgets: Budgets, quotas: Quotas, call: 
         "resend_window_ms": "" if call is None else milliseconds(call.window),
         "waits": "" if call is None or not call.waits else "1",
         "draft_must_exist": "" if g.completes is None else "1",
+        "attempt": "" if call is None else call.attempt,
         "packed_tenant": packed_tenant,
         "packed_end_user": packed_end_user,
     }

@@ -2,10 +2,24 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from service.domain.budgets import Scope
 from service.domain.work_queue import WorkQueue
+
+Attempt = Literal["", "first", "repeat"]
+"""What a client says about a request: that it was not sent before, that it was, or nothing.
+
+A client that says so repeats a request only after it received no response. So a repeat is the request of an equal call
+whose response was lost, or else is being sent, or else was delivered as far as the gateway knows.
+"""
+
+#: Scores of delivered responses are above those of all others, and the lower the later they were delivered.
+_DELIVERED: Final = 2**52
+
+
+def delivered_score(now_ms: int) -> int:
+    return _DELIVERED - now_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +33,7 @@ class Call:
     window: timedelta
     waits: bool = True
     """Whether to create nothing while responses to equal requests are being sent: one of them may be for this call."""
+    attempt: Attempt = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,8 @@ class Filter:
     end_user: str | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
+    oldest_first: bool = False
+    """The order of the page."""
 
 
 class GenerationReader:
@@ -50,13 +52,13 @@ class GenerationReader:
         return [None if record is None else load(record) for record in records]
 
     async def page(self, tenant_id: str, wanted: Filter, *, limit: int, after: str | None) -> Page[Generation]:
-        """Return a page of a tenant's generations, the newest first."""
+        """Return a page of a tenant's generations, the newest first unless the filter says otherwise."""
         index = (
             keys.generations_of_tenant(tenant_id)
             if wanted.end_user is None
             else keys.generations_of_end_user(tenant_id, wanted.end_user)
         )
-        part = Range(ids.GENERATION, after, wanted.created_after, wanted.created_before)
+        part = Range(ids.GENERATION, after, wanted.created_after, wanted.created_before, wanted.oldest_first)
         return await read_page(
             self._redis,
             index,

@@ -87,13 +87,15 @@ class GenerationReader:
         created_before: datetime | None,
         limit: int,
         after: str | None,
+        oldest_first: bool = False,
     ) -> Page[Generation]:
-        """Return a page, newest first. ``after`` is the last id of the page before."""
+        """Return a page, newest first by default. ``after`` is the last id of the page before."""
         selection = Filter(
             status=status,
             end_user=None if end_user_id is None else end_user.pseudonym(tenant, end_user_id),
             created_after=created_after,
             created_before=created_before,
+            oldest_first=oldest_first,
         )
         async with self._reads.turn(tenant.id):
             return await self._lists.page(tenant.id, selection, limit=limit, after=after)

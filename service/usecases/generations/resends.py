@@ -1,8 +1,11 @@
-"""Detection of submits that a fal client sends again because the connection broke.
+"""Detection of creates that a client sends again because the connection broke.
 
-Such a submit has no idempotency key, so the gateway remembers an accepted call until its response is sent. An equal
+Such a create has no idempotency key, so the gateway remembers an accepted call until its response is sent. An equal
 call that arrives meanwhile waits. If the response is sent, the call is a new request. If the response is lost, the call
 is a replay, as with a key.
+
+Some clients mark a repeat (``Attempt``). Their first calls are always new requests and wait for nothing; a repeat is a
+replay of an equal call of the last minutes, also if its response was sent: a proxy may have lost it.
 """
 
 import asyncio
@@ -19,7 +22,7 @@ from service.domain.request import CreateGeneration
 from service.domain.tenant import Tenant
 from service.errors import NotFound, StoreUnavailable
 from service.observability import log, metrics
-from service.store.generations.creation import Call
+from service.store.generations.creation import Attempt, Call
 from service.store.generations.response_receipts import ResponseReceiptStore
 from service.usecases.generations.create import CreateOptions, CreateResult, GenerationCreator, ResponsesInFlight
 
@@ -43,9 +46,16 @@ class ResponseReceipt:
         self._clock = clock
 
     async def delivered(self) -> None:
-        if self._call is not None:
-            with self._log_unavailable():
-                await self._store.delivered(self._tenant_id, self._call.digest, self._generation_id)
+        call = self._call
+        if call is None:
+            return
+        with self._log_unavailable():
+            if call.attempt:
+                await self._store.delivered_unless_repeated(
+                    self._tenant_id, call.digest, self._generation_id, now=self._clock(), window=call.window
+                )
+            else:
+                await self._store.delivered(self._tenant_id, call.digest, self._generation_id)
 
     async def lost(self) -> None:
         metrics.RESPONSES_LOST.labels(metrics.tenant_label(self._tenant_id)).inc()
@@ -91,7 +101,13 @@ class ResendDetector:
         self._clock = clock
 
     async def create(
-        self, tenant: Tenant, request: CreateGeneration, options: CreateOptions, *, digest: str
+        self,
+        tenant: Tenant,
+        request: CreateGeneration,
+        options: CreateOptions,
+        *,
+        digest: str,
+        attempt: Attempt = "",
     ) -> Submission:
         """Create a generation, or return the one of an equal call whose response was lost.
 
@@ -102,7 +118,7 @@ class ResendDetector:
             return self._submission(tenant, None, await self._creator.create(tenant, request, options))
         # Images are uploaded once, although the create may be repeated.
         request = await self._creator.upload_inline_files(tenant, request, options)
-        call = self._call(digest, waits=True)
+        call = self._call(digest, waits=not attempt, attempt=attempt)
         try:
             try:
                 result = await self._creator.create(tenant, request, options, call=call)
@@ -131,9 +147,9 @@ class ResendDetector:
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
-    def _call(self, digest: str, *, waits: bool) -> Call:
+    def _call(self, digest: str, *, waits: bool, attempt: Attempt = "") -> Call:
         now = self._clock()
-        return Call(digest, now, now + LEASE, self._window, waits)
+        return Call(digest, now, now + LEASE, self._window, waits, attempt)
 
     def _submission(self, tenant: Tenant, call: Call | None, result: CreateResult) -> Submission:
         receipt = ResponseReceipt(self._store, tenant.id, call, result.generation.id, clock=self._clock)

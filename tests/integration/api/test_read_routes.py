@@ -79,6 +79,9 @@ ROUTES: Final[dict[str, Row]] = {
     f"{_FAL_PATH}/status": Row("fal", ("", "logs=1"), queued=True),
     f"{_FAL_PATH}/status/stream": Row("fal"),
     "/healthz": Row("public"),
+    "/openai/v1/videos": Row("tenant", ("limit=100", "limit=100&order=asc", "after={generation_id}")),
+    "/openai/v1/videos/{video_id}": Row("tenant", queued=True),
+    "/openai/v1/videos/{video_id}/content": Row("tenant", status=307),
     "/readyz": Row("public"),
     "/readyz/process": Row("public"),
     "/v1/deliveries": Row(
@@ -281,6 +284,7 @@ def _values(history: History, report_id: str, now: datetime) -> dict[str, str]:
         "endpoint": HEAD,
         "generation_id": history.ended.id,
         "request_id": history.ended.id,
+        "video_id": history.ended.id,
         "model_id": "bytedance/seedance-2.0/image-to-video",
         "queued": history.queued.id,
         "delivery_id": history.delivery.id,
@@ -298,4 +302,5 @@ def _requests(path: str, row: Row, values: dict[str, str]) -> Iterator[tuple[str
     for query in row.queries:
         yield f"{path}?{query}".removesuffix("?").format(**values), headers
     if row.queued:
-        yield path.format(**{**values, "generation_id": values["queued"], "request_id": values["queued"]}), headers
+        queued = dict.fromkeys(("generation_id", "request_id", "video_id"), values["queued"])
+        yield path.format(**{**values, **queued}), headers
