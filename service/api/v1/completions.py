@@ -11,9 +11,10 @@ from service.api.schemas import COMPLETE_BODY, problems
 from service.api.v1.generations import IDEMPOTENCY, PREFER, answer_created, idempotency_key, traceparent
 from service.domain import ids
 from service.domain.generation_view import GenerationView
+from service.domain.models.forms import RequestForm
 from service.domain.request import CreateGeneration, parse
 from service.domain.tenant import Tenant
-from service.errors import FieldError, Invalid, NotFound
+from service.errors import FieldError, Invalid, ModelForbidden, NotFound
 from service.runtime import Runtime
 from service.usecases.generations import completions
 from service.usecases.generations.create import CreateOptions
@@ -60,13 +61,18 @@ async def _read(request: Request, gateway: Runtime, caller: Tenant, generation_i
     fields = parse(_FIELDS, body) if body else {}
     if "draft_id" in fields:
         raise Invalid(FieldError("/draft_id", "unknown field: the path names the draft", "extra_forbidden"))
-    form = completions.form_of(gateway.generations.forms, await _model_of(gateway, caller, generation_id))
+    form = await _form(gateway, caller, generation_id)
     return form.check({**fields, "draft_id": generation_id}, caller.limits)
 
 
-async def _model_of(gateway: Runtime, caller: Tenant, generation_id: str) -> str | None:
-    """Return the model of the draft; None: it is gone, and its completion may be returned again."""
+async def _form(gateway: Runtime, caller: Tenant, generation_id: str) -> RequestForm:
+    """Return the form of the draft's completion. An unknown draft is 404 even where no draft can be completed."""
+    forms = gateway.generations.forms
     try:
-        return (await gateway.generations.reader.get(caller, generation_id)).model
-    except NotFound:
-        return None
+        draft = await gateway.generations.reader.get(caller, generation_id)
+    except NotFound as missing:
+        try:
+            return completions.form_of(forms)  # a completion is returned again after its draft is gone
+        except ModelForbidden:
+            raise missing from None
+    return completions.form_of(forms, draft.model)

@@ -30,6 +30,7 @@ WRITES: dict[tuple[str, str], Any] = {
     ("POST", "/v1/generations"): create_body(end_user_id="anna"),
     ("POST", "/v1/generations/estimate"): create_body(),
     ("POST", "/v1/generations/{generation_id}/cancel"): None,
+    ("POST", "/v1/generations/{generation_id}/complete"): None,
     ("POST", "/v1/generations/{generation_id}/stream-tickets"): None,
     ("POST", "/v1/uploads"): b"an image",
     ("POST", "/v1/end-users/{end_user_id}/block"): None,
