@@ -126,6 +126,10 @@ class Rates:
         published = None if second is None else _micro(Decimal(billed), second * factor, ROUND_CEILING)
         return Parts(seconds, formula, published, input_seconds, self._unit_price(rate), factor)
 
+    def most_per_second(self, resolution: str) -> int:
+        """Return the most micro-USD that are held per second: of the shortest video, which has one more frame too."""
+        return -(-self.estimate(resolution, str(self.shortest)) // self.shortest)
+
     def input_seconds(self, measured: Sequence[Decimal | None]) -> Decimal | None:
         """Return the seconds of input videos that are priced; None: there is no video.
 

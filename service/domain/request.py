@@ -325,7 +325,7 @@ class RequestLimits:
     bitrate_modes: tuple[str, ...] = ()
     tenant_resolutions: tuple[str, ...] | None = None
     tenant_durations: tuple[str, ...] | None = None
-    """What the tenant may use; None: all. They change the texts of faults only: the admission refuses other values,
+    """What the tenant may use; None: all. They change texts and schemas only: the admission refuses other values,
     after the look-up of the idempotency key.
     """
     durations: tuple[str, ...] = get_args(Duration)
@@ -351,14 +351,18 @@ class RequestLimits:
             model=model if model.has_rules else None,
         )
 
-    def choices(self, field: str) -> str:
-        """Return the values that this deployment accepts of the tenant, in the words of a fault."""
+    def values(self, field: str) -> tuple[str, ...]:
+        """Return the values that this deployment accepts of the tenant."""
         every, own = {
             "resolution": (self.resolutions, self.tenant_resolutions),
             "duration": (self.durations, self.tenant_durations),
             "bitrate_mode": (self.bitrate_modes, None),
         }[field]
-        *first, last = [repr(value) for value in every if own is None or value in own] or ["nothing"]
+        return every if own is None else tuple(value for value in every if value in own)
+
+    def choices(self, field: str) -> str:
+        """Return the values that this deployment accepts of the tenant, in the words of a fault."""
+        *first, last = [repr(value) for value in self.values(field)] or ["nothing"]
         return f"must be {', '.join(first)}{' or ' if first else ''}{last}"
 
     def in_words(self, fault: FieldError) -> FieldError:

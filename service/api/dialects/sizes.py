@@ -60,9 +60,8 @@ def _refusal(form: RequestForm, limits: Limits) -> str:
     return f"must be a size of {form.model.id}: {', '.join(sizes_of(form, limits)) or 'none is allowed'}"
 
 
-def _resolutions(form: RequestForm, limits: Limits) -> Iterator[str]:
-    allowed = limits.resolutions
-    return (name for name in form.limits().resolutions if allowed is None or name in allowed)
+def _resolutions(form: RequestForm, limits: Limits) -> tuple[str, ...]:
+    return form.limits(limits).values("resolution")
 
 
 def _ratios(form: RequestForm) -> Iterator[str]:

@@ -159,8 +159,20 @@ MODEL: Final[ModelView] = {
     "durations": ["auto", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15"],
     "longest_seconds": 15,
     "prices": [
-        {"resolution": "480p", "unit_usd": "0.014", "unit_tokens": 1000, "second_usd": None},
-        {"resolution": "720p", "unit_usd": "0.014", "unit_tokens": 1000, "second_usd": "0.3034"},
+        {
+            "resolution": "480p",
+            "unit_usd": "0.014",
+            "unit_tokens": 1000,
+            "second_usd": None,
+            "held_second_usd": "0.142081",
+        },
+        {
+            "resolution": "720p",
+            "unit_usd": "0.014",
+            "unit_tokens": 1000,
+            "second_usd": "0.3034",
+            "held_second_usd": "0.307476",
+        },
     ],
 }
 #: A part of the schema.

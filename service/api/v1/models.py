@@ -11,6 +11,7 @@ from service.api.http.dependencies import AnyCaller, Gateway
 from service.domain.described import described
 from service.domain.models import schema
 from service.domain.models.forms import RequestForm
+from service.domain.pricing import Rates, usd
 from service.domain.tenant import Limits
 from service.errors import NotFound
 
@@ -27,6 +28,8 @@ class ModelPriceView(TypedDict):
     """Tokens of a billed unit. A video has width x height x (24 x seconds + 1) / 1024 tokens."""
     second_usd: str | None
     """US dollars per second as fal publishes it. The higher price is held. `null`: fal publishes none."""
+    held_second_usd: str
+    """Most US dollars that a create holds per second: those of the shortest duration, with audio and no input video."""
 
 
 @described
@@ -99,12 +102,12 @@ async def read_model(gateway: Gateway, caller: AnyCaller, model_id: str) -> Mode
     if model is None or not limits.may_use(model.id):
         raise NotFound("There is no such model, or your tenant may not use it.")
     form = forms.of(model)
-    return {**_view(form, limits), "input_schema": schema.of_form(form)}
+    return {**_view(form, limits), "input_schema": schema.of_form(form, limits)}
 
 
 def _view(form: RequestForm, limits: Limits) -> ModelView:
     model, price = form.model, form.model.price
-    resolutions = _allowed(form.limits().resolutions, limits.resolutions)
+    usable, rates = form.limits(limits), Rates.of(model)
     return {
         "id": model.id,
         "object": "model",
@@ -114,8 +117,8 @@ def _view(form: RequestForm, limits: Limits) -> ModelView:
         "default": form.is_default,
         "legacy": model.legacy,
         "aliases": list(model.aliases),
-        "resolutions": resolutions,
-        "durations": _allowed(model.durations, limits.durations),
+        "resolutions": list(usable.values("resolution")),
+        "durations": list(usable.values("duration")),
         "longest_seconds": model.longest_seconds,
         "prices": [
             {
@@ -123,11 +126,8 @@ def _view(form: RequestForm, limits: Limits) -> ModelView:
                 "unit_usd": str(price.rates[name]),
                 "unit_tokens": price.unit_tokens,
                 "second_usd": None if name not in price.per_second else str(price.per_second[name]),
+                "held_second_usd": usd(rates.most_per_second(name)),
             }
-            for name in resolutions
+            for name in usable.values("resolution")
         ],
     }
-
-
-def _allowed(values: tuple[str, ...], own: tuple[str, ...] | None) -> list[str]:
-    return [value for value in values if own is None or value in own]

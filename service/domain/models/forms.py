@@ -43,7 +43,7 @@ class RequestForm:
         return TypeAdapter(self.request)
 
     def limits(self, tenant: Limits | None = None) -> RequestLimits:
-        """Return the limits, with the values that the tenant may use for the texts of faults."""
+        """Return the limits, with the values that the tenant may use for texts and schemas."""
         return self._limits if tenant is None else self._limits.for_tenant(tenant.resolutions, tenant.durations)
 
     def parse(self, body: bytes, tenant: Limits) -> CreateGeneration:

@@ -7,6 +7,7 @@ from service.domain.models.forms import RequestForm
 from service.domain.models.loader import packaged
 from service.domain.models.model import REFERENCE_TYPES, InputField, Model
 from service.domain.request import CreateGeneration
+from service.domain.tenant import Limits
 
 _MODEL: Final = (
     "Id of the model, see `GET /v1/models`. Default: the one of the deployment, Seedance 2.0 image-to-video if the "
@@ -25,13 +26,16 @@ _FILES: Final = {
 }
 
 
-def of_form(form: RequestForm) -> dict[str, Any]:
-    """Return the schema of the requests of one model, with the values that the deployment accepts."""
+def of_form(form: RequestForm, tenant: Limits | None = None) -> dict[str, Any]:
+    """Return the schema of the requests of one model, with the values that the deployment accepts of the tenant."""
     if form.model.completes_drafts:
         return of_completion(form.request)
     schema = form.request.model_json_schema()
-    limits, properties = form.limits(), schema["properties"]
-    properties["resolution"]["enum"] = list(limits.resolutions)
+    limits, properties = form.limits(tenant), schema["properties"]
+    properties["resolution"]["enum"] = list(limits.values("resolution"))
+    if (durations := limits.values("duration")) != form.model.durations:
+        properties["duration"] |= {"anyOf": _durations(durations)}
+    _require_without_default(schema, "resolution", "duration")
     if "bitrate_mode" in properties and not limits.bitrate_modes:
         del properties["bitrate_mode"]
     model = {"const": form.model.id, "description": "Id of the model.", "type": "string"}
@@ -39,6 +43,21 @@ def of_form(form: RequestForm) -> dict[str, Any]:
     if not form.is_default:
         schema["required"] = ["model", *schema.get("required", ())]
     return schema
+
+
+def _durations(values: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Return the alternatives of a duration: texts, and the same seconds as numbers."""
+    numbers = [int(value) for value in values if value.isdecimal()]
+    return [{"type": "string", "enum": list(values)}, {"type": "integer", "enum": numbers}]
+
+
+def _require_without_default(schema: dict[str, Any], *names: str) -> None:
+    """Require the fields whose default is not accepted: a body without the field has the default."""
+    for name in names:
+        field = schema["properties"][name]
+        if "default" in field and field["default"] not in _values(field):
+            del field["default"]
+            schema["required"] = [*schema.get("required", ()), name]
 
 
 def of_completion(request: type[CreateGeneration], **options: Any) -> dict[str, Any]:
@@ -79,7 +98,8 @@ def widen(schema: dict[str, Any]) -> None:
 
 def _values(described: dict[str, Any]) -> set[str]:
     """Return the values of a field that is an enumeration, or has one among its alternatives."""
-    return {value for each in (described, *described.get("anyOf", ())) for value in each.get("enum", ())}
+    found = (described, *described.get("anyOf", ()))
+    return {value for each in found for value in each.get("enum", [each["const"]] if "const" in each else ())}
 
 
 def _accept_text(described: dict[str, Any]) -> None:

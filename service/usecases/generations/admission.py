@@ -269,8 +269,8 @@ def _references_error(limits: Limits, request: CreateGeneration) -> ReferencesFo
 
 def may_complete(limits: Limits, model: Model, accepted: RequestLimits) -> bool:
     """Return whether a tenant may complete drafts with this model: completions are at 1080p only."""
-    own = limits.resolutions
-    return limits.may_use(model.id) and RESOLUTION in accepted.resolutions and (own is None or RESOLUTION in own)
+    usable = accepted.for_tenant(limits.resolutions, None).values("resolution")
+    return limits.may_use(model.id) and RESOLUTION in usable
 
 
 def _entitlement_errors(tenant: Tenant, request: CreateGeneration, accepted: RequestLimits) -> list[FieldError]:

@@ -78,7 +78,13 @@ async def test_added_model_is_listed_with_schema_and_prices(api: httpx.AsyncClie
     read = (await api.get(f"/v1/models/{INVENTED}")).json()
 
     assert (listed["id"], listed["family"], listed["longest_seconds"]) == (INVENTED, "seedance-3.0", LONGEST)
-    assert listed["prices"][0] == {"resolution": "480p", "unit_usd": "0.03", "unit_tokens": 1000, "second_usd": "0.3"}
+    assert listed["prices"][0] == {
+        "resolution": "480p",
+        "unit_usd": "0.03",
+        "unit_tokens": 1000,
+        "second_usd": "0.3",
+        "held_second_usd": "0.304459",  # 428,544 pixels x 97 frames / 1,024,000 x 0.03 / 4 seconds
+    }
     assert read["input_schema"]["properties"]["style"]["enum"] == ["film", "anime"]
 
 
