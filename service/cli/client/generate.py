@@ -33,7 +33,7 @@ def generate(
     url: Url = DEFAULT_URL,
     key: Key = None,
     model: Annotated[
-        str | None, typer.Option(help="Model, see `seedance-gateway models`. Default: the one of the gateway.")
+        str | None, typer.Option(help="Id of the model. `seedance-gateway models` lists them, the default one first.")
     ] = None,
     end_image: Annotated[str | None, typer.Option(help="Last frame: a file or a URL.")] = None,
     reference_image: Annotated[

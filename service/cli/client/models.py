@@ -1,6 +1,7 @@
 """``seedance-gateway models``: the models that an API key may use."""
 
 import json
+from decimal import ROUND_CEILING, Decimal
 from typing import Annotated, Any
 
 import typer
@@ -15,7 +16,10 @@ def models(
     key: Key = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,  # noqa: FBT002
 ) -> None:
-    """List the models that your tenant may use: id, resolutions, durations. The first one is the default."""
+    """List the models that your tenant may use: id, kind, price per second, durations.
+
+    The first one is the default. The price is the most US dollars that a create holds per second at a resolution.
+    """
     from service.cli.client.deadline import ApiFailed, Deadline  # noqa: PLC0415  (the other commands need no HTTP client)
     from service.cli.client.http import Client  # noqa: PLC0415
     from service.cli.client.progress import plain  # noqa: PLC0415
@@ -30,5 +34,10 @@ def models(
 
 
 def _line(model: dict[str, Any]) -> str:
-    durations = ", ".join(model["durations"])
-    return f"{model['id']}  {', '.join(model['resolutions'])}  {durations} s"
+    prices = ", ".join(f"{price['resolution']} {_rounded(price)} USD/s" for price in model["prices"])
+    return f"{model['id']}  {model['kind']}  {prices or 'no resolution'}  {', '.join(model['durations'])} s"
+
+
+def _rounded(price: dict[str, Any]) -> str:
+    """Return the held price with 3 decimals, rounded up."""
+    return str(Decimal(price["held_second_usd"]).quantize(Decimal("0.001"), ROUND_CEILING))
