@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from service.domain.faults import field_errors
-from service.domain.models.model import Model
+from service.domain.models.model import Kind, Model
 
 ABSENT: Final = "-"
 UNKNOWN: Final = "?"
@@ -95,7 +95,19 @@ def _models(sources: Mapping[str, _Source]) -> Mapping[str, Model]:
                 text = f"{name} names {names[name]} already"
                 raise ModelsFileError(sources[model.id].file, model.id, "aliases", text)
             names[name] = model.id
+    _check_families(found, names, sources)
     return found
+
+
+def _check_families(models: Mapping[str, Model], names: Mapping[str, str], sources: Mapping[str, _Source]) -> None:
+    """Check that an alias of a family and a kind name one model. Raises ModelsFileError."""
+    members: dict[tuple[str, Kind], str] = {}
+    for model in models.values():
+        for alias in model.family_aliases:
+            other = names.get(alias) or members.setdefault((alias, model.kind), model.id)
+            if other != model.id or alias in names:
+                text = f"{alias} names {other} already"
+                raise ModelsFileError(sources[model.id].file, model.id, "family_aliases", text)
 
 
 def _model(model_id: str, sources: Mapping[str, _Source]) -> Model:
@@ -123,7 +135,7 @@ def _extended(model_id: str, sources: Mapping[str, _Source], users: tuple[str, .
         reason = "there is no such model" if base not in sources else "the models extend each other"
         raise ModelsFileError(source.file, model_id, _EXTENDS, reason)
     inherited = _extended(base, sources, (*users, model_id))
-    for own in ("aliases", "enabled", "endpoint", "title"):
+    for own in ("aliases", "family_aliases", "enabled", "endpoint", "title"):
         inherited.pop(own, None)
     return _merged(inherited, table)
 

@@ -40,6 +40,7 @@ PIXELS: Final[Mapping[str, int]] = {
 _Positive = Annotated[Decimal, Field(gt=0, allow_inf_nan=False)]
 _Factor = Annotated[Decimal, Field(gt=0, le=1, allow_inf_nan=False)]
 _Name = Annotated[str, Field(pattern=r"^[a-z][a-z_]*$")]
+_Alias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9./-]*$")]
 
 
 def _wrong(text: str) -> PydanticCustomError:
@@ -161,7 +162,9 @@ class Model(Table):
     title: str
     endpoint: Annotated[str | None, Field(pattern=ENDPOINT_ID)] = None
     """The endpoint id at fal; absent: ``id``."""
-    aliases: tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9./-]*$")], ...] = ()
+    aliases: tuple[_Alias, ...] = ()
+    family_aliases: tuple[_Alias, ...] = ()
+    """Names without a kind. Models of other kinds have the same: the inputs of a request select one of them."""
     enabled: bool = False
     """Whether it is on without ``GATEWAY_MODELS``."""
     legacy: bool = False

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Final
 
 from service.domain.models.loader import ModelsFileError, packaged, with_file
-from service.domain.models.model import Model
+from service.domain.models.model import Kind, Model
 
 SEED: Final = "bytedance/seedance-2.0/image-to-video"
 #: In ``GATEWAY_MODELS``: every model that the gateway knows.
@@ -34,6 +34,8 @@ class Registry:
     """Models that callers can name, by their ids: the default one first."""
     names: Mapping[str, Model]
     """The enabled models by ids and aliases, without the namespace."""
+    families: Mapping[str, Mapping[Kind, Model]]
+    """All models by the aliases of their families, without the namespace, and by their kinds."""
 
     @property
     def creatable(self) -> Mapping[str, Model]:
@@ -49,6 +51,10 @@ class Registry:
         family = None if model_id is None or model_id not in self.known else self.known[model_id].family
         completions = (model for model in self.enabled.values() if model.completes_drafts)
         return next((model for model in completions if family in (None, model.family)), None)
+
+    def family(self, name: str) -> Mapping[Kind, Model]:
+        """Return all models of a family by their kinds, enabled or not. Empty: the name is no alias of a family."""
+        return self.families.get(name.removeprefix(NAMESPACE), {})
 
     def upstream(self, model_id: str) -> str:
         """Return fal's endpoint id. A model that is not known any more was its own endpoint."""
@@ -82,13 +88,21 @@ def build(
         first = known[first.id] = _priced(first, rates)
     chosen = {first.id: first, **{model.id: model for model in _chosen(enabled, known)}}
     names = {name.removeprefix(NAMESPACE): model for model in chosen.values() for name in (model.id, *model.aliases)}
-    return Registry(known, first, chosen, names)
+    return Registry(known, first, chosen, names, _families(known))
 
 
 @cache
 def seed() -> Model:
     """Return the model whose requests ``CreateGeneration`` describes."""
     return packaged()[SEED]
+
+
+def _families(known: Mapping[str, Model]) -> Mapping[str, Mapping[Kind, Model]]:
+    found: dict[str, dict[Kind, Model]] = {}
+    for model in known.values():
+        for alias in model.family_aliases:
+            found.setdefault(alias.removeprefix(NAMESPACE), {})[model.kind] = model
+    return found
 
 
 def _chosen(names: Sequence[str] | None, known: Mapping[str, Model]) -> Iterable[Model]:

@@ -241,6 +241,15 @@ BROKEN: list[tuple[str, str]] = [
     (own('rules = ["never"]'), "own.toml, a/b/c, rules.0: must be "),
     (own(f'aliases = ["{SEED}"]'), f"own.toml, a/b/c, aliases: {SEED} names {SEED} already"),
     (own('aliases = ["x"]') + own('aliases = ["x"]', "a/b/d"), "own.toml, a/b/d, aliases: x names a/b/c already"),
+    (own(f'family_aliases = ["{SEED}"]'), f"own.toml, a/b/c, family_aliases: {SEED} names {SEED} already"),
+    (
+        own('family_aliases = ["x"]') + own('family_aliases = ["x"]', "a/b/d"),
+        "own.toml, a/b/d, family_aliases: x names a/b/c already",
+    ),
+    (
+        own('aliases = ["x"]\nfamily_aliases = ["x"]'),
+        "own.toml, a/b/c, family_aliases: x names a/b/c already",
+    ),
 ]
 
 
@@ -330,3 +339,32 @@ def test_registry_rates_replace_prices_of_the_default() -> None:
     assert found.default.price.per_second == {}
     assert found.known[fast] is found.default
     assert found.known[SEED] == packaged()[SEED]
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds"),
+    [
+        ("bytedance/seedance-2.0", {T2V, I2V, R2V}),
+        ("bytedance/seedance-2.0-fast", {T2V, I2V, R2V}),
+        ("bytedance/seedance-2.0-mini", {T2V, I2V, R2V}),
+        ("bytedance/seedance-2.5", {T2V, I2V, R2V}),
+        ("fal-ai/bytedance/seedance-2.5", {T2V, I2V, R2V}),
+        ("bytedance/seedance-2.5-flash", {T2V}),
+        (SEED, set()),
+        ("other", set()),
+    ],
+)
+def test_registry_family_has_a_model_of_each_kind(name: str, kinds: set[str]) -> None:
+    family = registry.build().family(name)
+    assert set(family) == kinds
+    assert all(model.kind == kind and model.id.endswith(f"/{kind}") for kind, model in family.items())
+
+
+def test_registry_family_has_the_rates_of_the_account() -> None:
+    found = registry.build(rates={"720p": Decimal("0.5")})
+    assert found.family("bytedance/seedance-2.0")["image-to-video"] is found.default
+
+
+def test_family_alias_is_not_inherited() -> None:
+    text = f'[models."a/b/c"]\nextends = "{SEED}"\ntitle = "Other"\n'
+    assert with_file(text, "own.toml")["a/b/c"].family_aliases == ()
