@@ -26,8 +26,8 @@ class EventType(StrEnum):
 ENDS: Final = (EventType.SUCCEEDED, EventType.FAILED, EventType.CANCELED)
 
 
-#: Format and signature of a webhook: Standard Webhooks, or fal's.
-WebhookStyle = Literal["standard", "fal"]
+#: Format and signature of a webhook: Standard Webhooks, fal's or OpenRouter's.
+WebhookStyle = Literal["standard", "fal", "openrouter"]
 
 
 class DeliveryStatus(StrEnum):

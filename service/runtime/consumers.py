@@ -76,7 +76,9 @@ def build_core(settings: Settings, connections: Connections) -> Core:
     stores = Stores(connections.redis, settings, reports=connections.reports)
     schedule, clock = build_schedule(settings), connections.clock
     pacer, reads = PollPacer(schedule), ReadQueue()
-    transitions = TransitionService(stores.generations, stores.endpoints, pacer, connections.nudger, clock=clock)
+    transitions = TransitionService(
+        stores.generations, stores.endpoints, pacer, connections.nudger, clock=clock, public_url=settings.public_url
+    )
     audit = Audit(stores.ledger, stores.generation_lists, stores.in_flight, clock=clock)
     return Core(
         settings=settings,

@@ -65,7 +65,11 @@ class ResponsesInFlight(Exception):
 
 _DEFAULTS: Final = CreateOptions()
 #: The field that names the webhook, in requests of each style.
-_WEBHOOK_POINTERS: Final[Mapping[WebhookStyle, str]] = {"standard": "/webhook_url", "fal": "/query/fal_webhook"}
+_WEBHOOK_POINTERS: Final[Mapping[WebhookStyle, str]] = {
+    "standard": "/webhook_url",
+    "fal": "/query/fal_webhook",
+    "openrouter": "/webhook_url",
+}
 
 
 class GenerationCreator:

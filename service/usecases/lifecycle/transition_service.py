@@ -41,14 +41,16 @@ class TransitionService:
         nudger: Nudger,
         *,
         clock: Clock,
+        public_url: str | None = None,
         retry_pause: float = _REDIS_RETRY_PAUSE_SECONDS,
     ) -> None:
-        """``retry_pause``: seconds between two attempts of ``apply_with_retry``."""
+        """``public_url``: for links in webhooks. ``retry_pause``: seconds between attempts of ``apply_with_retry``."""
         self._generations = generations
         self._endpoints = endpoints
         self._pacer = pacer
         self._nudger = nudger
         self._clock = clock
+        self._public_url = public_url
         self.retry_pause = retry_pause
 
     async def apply(
@@ -147,7 +149,8 @@ class TransitionService:
         """Read the endpoints now, so that every endpoint that subscribed before the transition receives its event."""
         if after.public_status not in EVENTS:
             return []
-        return deliveries_of(after, now, await self._endpoints.of_tenant(after.tenant_id))
+        endpoints = await self._endpoints.of_tenant(after.tenant_id)
+        return deliveries_of(after, now, endpoints, public_url=self._public_url)
 
     async def _save(self, after: Generation, events: Sequence[Delivery], now: datetime, why: str) -> Moved:
         due = self._pacer.due(after, now)

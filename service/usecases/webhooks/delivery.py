@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from service.clock import Clock
 from service.domain.retry import RetryPolicy
 from service.domain.signing import SigningKey, signed_headers
+from service.domain.tenant import Tenant
 from service.domain.webhook import Attempt, Delivery, DeliveryStatus
 from service.domain.webhook_endpoint import Endpoint
 from service.net.resolver import lookups_of
@@ -18,6 +19,7 @@ from service.usecases.lifecycle.leases import LEASE
 from service.usecases.webhooks.attempt_shares import AttemptShares
 from service.usecases.webhooks.endpoint_health import EndpointHealthMonitor
 from service.webhooks.fal_signing import fal_headers
+from service.webhooks.openrouter_signing import openrouter_headers
 from service.webhooks.sender import NoReceiverResponse, ReceiverResponse, Sender
 
 _GONE = 410  # the receiver wants no more events
@@ -136,7 +138,8 @@ class DeliveryWorker:
             if private is not None:
                 return self._signed_as_fal(delivery, delivery.generation_id, private)
         elif tenant is not None:
-            return self._signed(delivery, None, tenant.signing(self._clock()))
+            prepared = self._signed(delivery, None, tenant.signing(self._clock()))
+            return self._signed_as_openrouter(prepared, tenant) if delivery.style == "openrouter" else prepared
         await self._deliveries.delete(
             delivery.tenant_id, [delivery.id]
         )  # the tenant was deleted, and its secret with it
@@ -164,6 +167,11 @@ class DeliveryWorker:
             **fal_headers(private, generation_id, delivery.tenant_id, body, now),
         }
         return Prepared(delivery, None, headers, body, now)
+
+    def _signed_as_openrouter(self, prepared: Prepared, tenant: Tenant) -> Prepared:
+        """Add OpenRouter's headers to those of Standard Webhooks, which both sign the same bytes."""
+        headers = openrouter_headers(tenant.signing(prepared.at), prepared.delivery.id, prepared.body, prepared.at)
+        return replace(prepared, headers={**prepared.headers, **headers})
 
     async def _has_same_url(self, endpoint: Endpoint | None) -> bool:
         """Return False if the tenant has changed the URL meanwhile: the response concerns the old URL only."""

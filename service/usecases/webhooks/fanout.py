@@ -6,7 +6,7 @@ from typing import Final
 
 from pydantic_core import to_json
 
-from service.domain import fal_view, generation_view, ids, webhook_endpoint_view
+from service.domain import fal_view, generation_view, ids, openrouter_view, webhook_endpoint_view
 from service.domain.generation import Generation
 from service.domain.status import PublicStatus
 from service.domain.webhook import Delivery, DeliveryStatus, EventType
@@ -23,10 +23,13 @@ EVENTS: Final[Mapping[PublicStatus, EventType]] = {
 }
 
 
-def deliveries_of(g: Generation, now: datetime, endpoints: Sequence[Endpoint] = ()) -> list[Delivery]:
+def deliveries_of(
+    g: Generation, now: datetime, endpoints: Sequence[Endpoint] = (), *, public_url: str | None = None
+) -> list[Delivery]:
     """Return the deliveries of the current status.
 
     They go to the endpoints that subscribe to it and, at the end, to the ``webhook_url`` of the request.
+    ``public_url``: of the gateway, for the links in callbacks in OpenRouter's format.
     """
     kind = EVENTS.get(g.public_status)
     if kind is None or g.erased:
@@ -44,7 +47,7 @@ def deliveries_of(g: Generation, now: datetime, endpoints: Sequence[Endpoint] = 
             endpoint_id=None if endpoint is None else endpoint.id,
             event=kind,
             url=url,
-            body=body if endpoint is not None or g.webhook_style == "standard" else fal_view.webhook(g),
+            body=body if endpoint is not None else _own_body(g, body, now, public_url),
             style="standard" if endpoint is not None else g.webhook_style,
             created_at=now,
             traceparent=g.traceparent,
@@ -52,6 +55,17 @@ def deliveries_of(g: Generation, now: datetime, endpoints: Sequence[Endpoint] = 
         )
         for url, endpoint in [*((url, None) for url in own), *((each.url, each) for each in subscribed)]
     ]
+
+
+def _own_body(g: Generation, standard: str, now: datetime, public_url: str | None) -> str:
+    """Return the body for the ``webhook_url`` of the request, in the format of the API that it came through."""
+    match g.webhook_style:
+        case "standard":
+            return standard
+        case "fal":
+            return fal_view.webhook(g)
+        case "openrouter":
+            return openrouter_view.callback(g, public_url or "", now)
 
 
 def endpoint_events(
