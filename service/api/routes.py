@@ -5,6 +5,7 @@ from fastapi import FastAPI
 from service.api import callbacks, docs, health
 from service.api.admin import adjustments, audit, dispatch, tenants, unconfirmed
 from service.api.dialects.openai import videos as openai_videos
+from service.api.dialects.openrouter import videos as openrouter_videos
 from service.api.dialects.vercel import models as vercel_models
 from service.api.dialects.vercel import video_model
 from service.api.fal import cdn, jwks, proxy, queue, run
@@ -47,6 +48,8 @@ def install(app: FastAPI, *, path_prefix: str = "") -> None:
         openai_videos.create_router,
         openai_videos.read_router,
         openai_videos.router,
+        openrouter_videos.router,
+        openrouter_videos.content_router,
         me.router,
         models.router,
         uploads.router,

@@ -23,7 +23,20 @@ _PREFIX: Final = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 #: The first segments of the gateway's own paths. A public URL below one of them is ambiguous: behind a proxy that
 #: removes prefixes, ``/v1/generations`` is a route; behind another, it is ``/generations`` below the prefix ``/v1``.
 OWN_SEGMENTS: Final = frozenset(
-    {".well-known", "admin", "callbacks", "docs", "fal", "healthz", "llms.txt", "openapi.json", "readyz", "v1"}
+    {
+        ".well-known",
+        "admin",
+        "callbacks",
+        "docs",
+        "fal",
+        "healthz",
+        "llms.txt",
+        "openai",
+        "openapi.json",
+        "openrouter",
+        "readyz",
+        "v1",
+    }
 )
 _HOST: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
 

@@ -23,6 +23,7 @@ SCHEMES = {
     "/v1/": "apiKey",
     "/vercel/": "apiKey",
     "/openai/": "apiKey",
+    "/openrouter/": "apiKey",
     "/admin/": "adminToken",
     "/callbacks/": "falSignature",
     "/fal/upload": "uploadTicket",

@@ -9,17 +9,25 @@ from service.api.http.request_headers import header
 from service.api.v1.generations import idempotency_key, traceparent
 from service.domain.request import CreateGeneration
 from service.domain.tenant import Tenant, key_id
+from service.domain.webhook import WebhookStyle
 from service.store.generations.creation import Attempt
 from service.usecases.generations.create import CreateOptions
 from service.usecases.generations.resends import Submission
 
 
-async def create(request: Request, caller: Tenant, wanted: CreateGeneration) -> Submission:
+async def create(
+    request: Request, caller: Tenant, wanted: CreateGeneration, *, webhook_style: WebhookStyle = "standard"
+) -> Submission:
     """Create a generation, or return that of the same request whose response the client did not receive.
 
-    The answer must be a ``NotedResponse``. Raises as ``GenerationCreator.create``.
+    The answer must be a ``NotedResponse``. ``webhook_style``: format of the webhook to the URL that the request names.
+    Raises as ``GenerationCreator.create``.
     """
-    options = CreateOptions(idempotency_key=idempotency_key(request), traceparent=traceparent(request))
+    options = CreateOptions(
+        idempotency_key=idempotency_key(request),
+        webhook_style="standard" if wanted.webhook_url is None else webhook_style,
+        traceparent=traceparent(request),
+    )
     resends = runtime(request).generations.resends
     return await resends.create(caller, wanted, options, digest=_digest(request, wanted), attempt=attempt(request))
 

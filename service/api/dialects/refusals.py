@@ -37,7 +37,10 @@ class Refusal:
 
 
 def note_names(scope: Scope, names: Mapping[str, str]) -> None:
-    """Note how the caller has named fields of ``/v1``, for errors of this request."""
+    """Note how the caller has named fields of ``/v1``, for errors of this request.
+
+    A key is the name of a field, or of an entry of a list such as ``image_urls/2``.
+    """
     scope[_NAMES] = names
 
 
@@ -56,9 +59,10 @@ def _param(fault: FieldError, names: Mapping[str, str]) -> str | None:
     steps = [step.replace("~1", "/").replace("~0", "~") for step in fault.pointer.split("/")[1:]]
     if len(steps) > 1 and steps[0] in _PARTS:
         steps = steps[1:]
-    if not steps:
-        return None
-    return ".".join([names.get(steps[0], steps[0]), *steps[1:]])
+    for length in (2, 1):  # an entry of a list can have its own name
+        if (given := names.get("/".join(steps[:length]))) is not None:
+            return ".".join([given, *steps[length:]])
+    return ".".join(steps) or None
 
 
 def _named(field: str | None, names: Mapping[str, str]) -> str | None:

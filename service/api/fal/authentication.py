@@ -2,7 +2,7 @@
 
 from fastapi import Request
 
-from service.api.http.dependencies import admit, authenticate_and_rate_limit, note_caller, runtime
+from service.api.http.dependencies import authenticate_and_rate_limit, authenticate_poll
 from service.api.http.request_headers import header
 from service.domain import tenant as tenant_domain
 from service.domain.tenant import Scope, Tenant
@@ -16,11 +16,7 @@ async def tenant(request: Request, scope: Scope) -> Tenant:
 
 async def reader(request: Request, request_id: str) -> Tenant:
     """Authenticate a read. It counts against the limit of reads, since official clients poll ten times a second."""
-    access = runtime(request).tenants.authenticator
-    caller = await access.authenticate(key(request), Scope.READ)
-    note_caller(request, caller)
-    admit(request, access.count_read(caller.tenant, request_id))
-    return caller.tenant
+    return await authenticate_poll(request, key(request), request_id)
 
 
 def key_id(request: Request) -> str:

@@ -63,6 +63,18 @@ async def authenticate_and_rate_limit(request: Request, key: str, scope: Scope) 
     return caller.tenant
 
 
+async def authenticate_poll(request: Request, key: str, generation_id: str) -> Tenant:
+    """Authenticate a read of a client that polls. It counts against the limit of reads, not against the rate limit.
+
+    Raises Unauthenticated, Forbidden, RateLimited.
+    """
+    access = runtime(request).tenants.authenticator
+    caller = await access.authenticate(key, Scope.READ)
+    note_caller(request, caller)
+    admit(request, access.count_read(caller.tenant, generation_id))
+    return caller.tenant
+
+
 def note_caller(request: Request, caller: Caller) -> None:
     """Put the tenant into the scope, and tenant and key into the log context."""
     request.scope["tenant"] = caller.tenant.id

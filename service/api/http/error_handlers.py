@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api.dialects.openai import refusals as openai
+from service.api.dialects.openrouter import refusals as openrouter
 from service.api.dialects.vercel import errors as vercel
 from service.api.fal import responses as fal
 from service.api.http.methods import allowed_methods, method_of
@@ -24,6 +25,7 @@ _log: Final = log.get(__name__)
 _FORMS: Final[tuple[tuple[str, Callable[[GatewayError, Request], Response]], ...]] = (
     ("/fal/", fal.refusal),
     ("/openai/", openai.refusal),
+    ("/openrouter/", openrouter.refusal),
     ("/vercel/", vercel.refusal),
 )
 

@@ -31,8 +31,8 @@ Queue Seedance 2.0 image-to-video generations with your own key, budget and end 
 **Cost**: a create holds the highest possible price. With the defaults (`720p`, `auto`) that is up to 4.58 USD; `480p` \
 and 5 seconds cost up to 0.71 USD. `max_cost_usd` refuses what is dearer.
 
-**Errors** are RFC 9457 problem documents with a stable `code`; below `/fal`, `/openai` and `/vercel` they have the \
-form of that API. `retryable` says \
+**Errors** are RFC 9457 problem documents with a stable `code`; below `/fal`, `/openai`, `/openrouter` and `/vercel` \
+they have the form of that API. `retryable` says \
 whether the same request may succeed later. A method that a path does not have is 405 with `Allow`, a method that does \
 not exist is 501, a path that does not exist is 404, and a 500 is an error of the gateway. Unknown and repeated query \
 parameters are 422, except below `/fal`.
@@ -54,6 +54,7 @@ _TAGS: Final = {
     "fal": "The API of fal, for the official fal clients with another host and key.",
     "vercel": "The video calls of the AI SDK's gateway provider, with another base URL and key.",
     "openai": "OpenAI's API of videos, for programs with OpenAI's SDK, another base URL and key.",
+    "openrouter": "OpenRouter's API of videos, for its clients with another base URL and key.",
     "admin": "For operators: tenants, keys, dispatch, unconfirmed submits, audit.",
     "webhook events": "What the gateway sends to your webhook endpoints.",
     "callbacks": "For fal only.",

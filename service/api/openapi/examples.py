@@ -98,6 +98,55 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
         }
     },
     "OpenAIDeleted": {"canceled": {"id": v.GENERATION_ID, "object": "video.deleted", "deleted": True}},
+    "OpenRouterCall": {
+        "family_with_first_frame": {
+            "model": "bytedance/seedance-2.0",
+            "prompt": v.GENERATION["input"]["prompt"],
+            "duration": 5,
+            "resolution": "480p",
+            "frame_images": [
+                {
+                    "type": "image_url",
+                    "image_url": {"url": v.GENERATION["input"]["image_url"]},
+                    "frame_type": "first_frame",
+                }
+            ],
+        }
+    },
+    "OpenRouterSubmitted": {"job_submitted": {**v.OPENROUTER_JOB, "status": "pending"}},
+    "OpenRouterJob": {
+        "job_completed": {
+            **v.OPENROUTER_JOB,
+            "status": "completed",
+            "generation_id": v.GENERATION_ID,
+            "unsigned_urls": [f"{v.OPENROUTER_JOB['polling_url']}/content?index=0"],
+            "usage": {"cost": 0.70308, "is_byok": False},
+        }
+    },
+    "OpenRouterModels": {
+        "openrouter_models": {
+            "data": [
+                {
+                    "id": "bytedance/seedance-2.0",
+                    "canonical_slug": "bytedance/seedance-2.0",
+                    "name": "Seedance 2.0",
+                    "description": "Seedance 2.0: image-to-video.",
+                    "created": 0,
+                    "supported_resolutions": ["480p", "720p"],
+                    "supported_aspect_ratios": ["16:9", "9:16"],
+                    "supported_durations": [4, 5],
+                    "supported_sizes": ["854x480", "480x854", "1280x720", "720x1280"],
+                    "supported_frame_images": ["first_frame", "last_frame"],
+                    "generate_audio": True,
+                    "seed": True,
+                    "pricing_skus": {"video_tokens": "0.000014", "duration_seconds_720p": "0.3034"},
+                    "allowed_passthrough_parameters": ["max_cost_usd", "metadata", "priority", "expires_in"],
+                    "creativity": None,
+                    "upscale_factor": None,
+                }
+            ]
+        }
+    },
     "StreamTicketView": {
         "stream_ticket": {
             "object": "stream_ticket",

@@ -99,7 +99,7 @@ def attach(path: str, operation: dict[str, Any]) -> None:
     for status, answer in operation["responses"].items():
         if "$ref" not in answer:
             names = (*_ALWAYS, *_own(operation, status, answer))
-            if path.startswith(("/v1/", "/openai/", "/vercel/")):
+            if path.startswith(("/v1/", "/openai/", "/openrouter/", "/vercel/")):
                 names += _RATED
             if path.startswith("/fal/"):
                 names += (*_RATED, "X-Fal-Request-Id")
@@ -111,6 +111,8 @@ def _own(operation: dict[str, Any], status: str, answer: dict[str, Any]) -> tupl
     if name == "create_generation" and status == "202":
         return ("Location", "Idempotency-Replayed", "Preference-Applied")
     if name == "start_vercel_video" and status == "200":
+        return ("Idempotency-Replayed",)
+    if name == "create_openrouter_video" and status == "202":
         return ("Idempotency-Replayed",)
     if name in _POLLED and status == "200":
         return ("openai-poll-after-ms", *_POLLED[name])

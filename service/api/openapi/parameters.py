@@ -5,6 +5,7 @@ from typing import Any, Final
 _DESCRIPTIONS: Final = {
     "generation_id": "`id` of a generation.",
     "video_id": "`id` of a video, which is the id of a generation.",
+    "job_id": "`id` of a video job, which is the id of a generation.",
     "model_id": "Id of a model, with its slashes or with `%2F`.",
     "tenant_id": "`id` of a tenant.",
     "key_id": "`id` of an API key: the part between its underscores.",

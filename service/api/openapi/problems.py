@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from service.api import example_costs
 from service.api.dialects.openai import openapi as openai
+from service.api.dialects.openrouter import openapi as openrouter
 from service.api.dialects.vercel import openapi as vercel
 from service.api.fal import openapi as fal
 from service.api.http.responses import PROBLEM_JSON
@@ -189,6 +190,14 @@ _FORMS: Final = (
     _Form("/fal/", "FalError", fal.ERRORS, fal.ERROR_EXAMPLES, headers.of_fals_refusal, fal.error_schema),
     _Form("/vercel/", "VercelError", vercel.ERRORS, vercel.ERROR_EXAMPLES, headers.of_refusal, vercel.error_schema),
     _Form("/openai/", "OpenAIError", openai.ERRORS, openai.ERROR_EXAMPLES, headers.of_refusal, openai.error_schema),
+    _Form(
+        "/openrouter/",
+        "OpenRouterError",
+        openrouter.ERRORS,
+        openrouter.ERROR_EXAMPLES,
+        headers.of_refusal,
+        openrouter.error_schema,
+    ),
 )
 
 

@@ -41,6 +41,7 @@ _GUARDED: Final = (
     ("/v1/", "apiKey"),
     ("/vercel/", "apiKey"),
     ("/openai/", "apiKey"),
+    ("/openrouter/", "apiKey"),
     ("/admin/", "adminToken"),
     ("/callbacks/", "falSignature"),
     ("/fal/upload", "uploadTicket"),

@@ -101,6 +101,10 @@ OPENAI_VIDEO: Final[OpenAIVideo] = {
     "remixed_from_video_id": None,
     "cost": {"currency": "USD", "estimated": example_costs.SHORT, "actual": None},
 }
+OPENROUTER_JOB: Final = {
+    "id": GENERATION_ID,
+    "polling_url": f"https://gateway.example/openrouter/api/v1/videos/{GENERATION_ID}",
+}
 IN_PROGRESS: Final[GenerationView] = {
     **GENERATION,
     "status": PublicStatus.IN_PROGRESS,

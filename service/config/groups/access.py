@@ -33,8 +33,8 @@ class AccessSettings(BaseModel):
         Seconds,
         Field(
             ge=timedelta(0),
-            description="How long the same POST to `/fal` or `/openai`, sent again after a lost response, gets the "
-            "first response instead of a second job; 0: never.",
+            description="How long the same POST to `/fal`, `/openai` or `/openrouter`, sent again after a lost "
+            "response, gets the first response instead of a second job; 0: never.",
         ),
     ] = timedelta(seconds=120)
     reads_per_request: Annotated[

@@ -82,6 +82,9 @@ ROUTES: Final[dict[str, Row]] = {
     "/openai/v1/videos": Row("tenant", ("limit=100", "limit=100&order=asc", "after={generation_id}")),
     "/openai/v1/videos/{video_id}": Row("tenant", queued=True),
     "/openai/v1/videos/{video_id}/content": Row("tenant", status=307),
+    "/openrouter/api/v1/videos/models": Row("tenant"),
+    "/openrouter/api/v1/videos/{job_id}": Row("tenant", queued=True),
+    "/openrouter/api/v1/videos/{job_id}/content": Row("tenant", ("", "index=0"), status=307),
     "/readyz": Row("public"),
     "/readyz/process": Row("public"),
     "/v1/deliveries": Row(
@@ -285,6 +288,7 @@ def _values(history: History, report_id: str, now: datetime) -> dict[str, str]:
         "generation_id": history.ended.id,
         "request_id": history.ended.id,
         "video_id": history.ended.id,
+        "job_id": history.ended.id,
         "model_id": "bytedance/seedance-2.0/image-to-video",
         "queued": history.queued.id,
         "delivery_id": history.delivery.id,
@@ -302,5 +306,5 @@ def _requests(path: str, row: Row, values: dict[str, str]) -> Iterator[tuple[str
     for query in row.queries:
         yield f"{path}?{query}".removesuffix("?").format(**values), headers
     if row.queued:
-        queued = dict.fromkeys(("generation_id", "request_id", "video_id"), values["queued"])
+        queued = dict.fromkeys(("generation_id", "request_id", "video_id", "job_id"), values["queued"])
         yield path.format(**{**values, **queued}), headers

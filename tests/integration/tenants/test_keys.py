@@ -56,9 +56,17 @@ SCOPES = {
     ("POST", "/v1/webhook-endpoints/{endpoint_id}/test"): Scope.MANAGE,
     ("POST", "/v1/deliveries/{delivery_id}/redeliver"): Scope.MANAGE,
     ("POST", "/v1/deliveries/replay"): Scope.MANAGE,
+    ("POST", "/openrouter/api/v1/videos"): Scope.GENERATE,
+    ("GET", "/openrouter/api/v1/videos/{job_id}"): Scope.READ,
+    ("GET", "/openrouter/api/v1/videos/{job_id}/content"): Scope.READ,
 }
 #: Routes that a key with any scope may call.
-ANY_SCOPE = {("GET", "/v1/me"), ("GET", "/v1/models"), ("GET", "/v1/models/{model_id}")}
+ANY_SCOPE = {
+    ("GET", "/v1/me"),
+    ("GET", "/v1/models"),
+    ("GET", "/v1/models/{model_id}"),
+    ("GET", "/openrouter/api/v1/videos/models"),
+}
 
 
 @pytest.fixture
@@ -150,15 +158,21 @@ async def test_route_requires_its_scope(app: FastAPI, tenant: Tenant, connect: C
         (method.upper(), path)
         for path, item in app.openapi()["paths"].items()
         for method in item
-        if path.startswith("/v1/")
+        if path.startswith(("/v1/", "/openrouter/"))
     }
     assert routes == set(SCOPES) | ANY_SCOPE
     for (method, path), scope in SCOPES.items():
         filled = re.sub(r"{\w+}", "x", path)
         refused = await missing[scope].request(method, filled, json=create_body())
-        assert (refused.status_code, refused.json()["code"]) == (403, "forbidden"), path
-        assert scope.value in refused.json()["detail"]
+        assert (refused.status_code, _code_of(refused)) == (403, "forbidden"), path
+        assert f"'{scope.value}'" in refused.text
         assert (await only[scope].request(method, filled, json=create_body())).status_code != 403, path
+
+
+def _code_of(refused: httpx.Response) -> str:
+    """Return the code of a problem document, or of an error in OpenRouter's form."""
+    body = refused.json()
+    return str(body["code"] if "code" in body else body["error"]["metadata"]["error_type"])
 
 
 # --- time -------------------------------------------------------------------------------------------------------------

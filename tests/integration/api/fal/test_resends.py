@@ -211,11 +211,17 @@ async def until(value: Callable[[], Awaitable[Any]], wanted: Any) -> None:
 
 
 async def submit_and_disconnect(
-    app: FastAPI, client: httpx.AsyncClient, *, path: str = f"{QUEUE}/{MODEL}", how: str = "gone", **changes: Any
+    app: FastAPI,
+    client: httpx.AsyncClient,
+    *,
+    path: str = f"{QUEUE}/{MODEL}",
+    how: str = "gone",
+    body: dict[str, Any] | None = None,
+    **changes: Any,
 ) -> None:
     """Submit, and disconnect before the response, or break the connection while it is sent."""
-    body, sent = to_json(create_body(**changes)), []
-    messages = [{"type": "http.request", "body": body}]
+    sent: list[Any] = []
+    messages = [{"type": "http.request", "body": to_json(create_body(**changes) if body is None else body)}]
 
     async def receive() -> Any:
         if messages:
@@ -236,7 +242,10 @@ async def submit_and_disconnect(
         "path": path,
         "raw_path": path.encode(),
         "query_string": b"",
-        "headers": [(b"authorization", client.headers["authorization"].encode())],
+        "headers": [
+            (b"authorization", client.headers["authorization"].encode()),
+            (b"content-type", b"application/json"),
+        ],
         "app": app,
     }
     try:
