@@ -44,7 +44,7 @@ def refusal(prompt: str = "refused", to: OpenRouter = client, **changes: Any) ->
     try:
         generate(prompt, to, **changes)
     except errors.OpenRouterError as error:
-        data: Any = error.data  # type: ignore[attr-defined]
+        data: Any = error.data
         return [type(error).__name__, data.error.code, data.error.message]
     return []
 
