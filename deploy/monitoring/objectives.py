@@ -6,10 +6,13 @@ from typing import Final
 
 from monitoring.promql import or_zero, rate
 
-#: Creates through the native API and through the queue routes for fal's clients.
-CREATES: Final = 'method="POST", route=~"/v1/generations|/fal/queue/.+"'
+_ROUTES: Final = (
+    "/v1/generations(/.+/complete)?|/fal/queue/.+|/openai/v1/videos|/openrouter/api/v1/videos|/vercel/video-model/start"
+)
+#: Creates through the native API, and through the routes of other APIs that do not wait for the video.
+CREATES: Final = f'method="POST", route=~"{_ROUTES}"'
 #: And through the routes that wait for the video. Their 5xx are fal's as a rule, and do not count as failed creates.
-_ACCEPTED: Final = 'method="POST", route=~"/v1/generations|/fal/queue/.+|/fal/run/.+"'
+_ACCEPTED: Final = f'method="POST", route=~"{_ROUTES}|/fal/run/.+|/vercel/video-model"'
 #: Seconds, as a bucket of the histogram.
 ACCEPTED_WITHIN: Final = "1.0"
 

@@ -36,6 +36,7 @@ OWN_SEGMENTS: Final = frozenset(
         "openrouter",
         "readyz",
         "v1",
+        "vercel",
     }
 )
 _HOST: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")

@@ -21,7 +21,7 @@ BODY: Final = jsonschema.Draft202012Validator(
 #: The gateway checks these in Python: an operator sets the length of prompts, URLs can be data URIs, and rules are
 #: between fields.
 NOT_IN_SCHEMAS: Final = re.compile(
-    "prompt (too long|blank)|.*_urls? (too long|of wrong scheme|as data)|@.* without a file|too many files in all|"
+    "prompt (too long|blank)|.*_urls? (too long|of wrong scheme|as data.*)|@.* without a file|too many files in all|"
     "audio alone|(editing|extension) with .*"
 )
 

@@ -64,6 +64,9 @@ annotations:
 {{- define "gateway.routes" -}}
 - {path: /v1, type: Prefix}
 - {path: /fal, type: Prefix}
+- {path: /openai, type: Prefix}
+- {path: /openrouter, type: Prefix}
+- {path: /vercel, type: Prefix}
 - {path: /.well-known, type: Prefix}
 - {path: /docs, type: Prefix}
 - {path: /llms.txt, type: Exact}

@@ -11,6 +11,7 @@ from service.api.dialects.images import check_first_image
 from service.api.dialects.vercel.call import VercelCall, VercelFile
 from service.domain.described import described
 from service.domain.models.forms import RequestForm, RequestForms
+from service.domain.models.model import Kind
 from service.domain.tenant import Limits
 from service.errors import FieldError, Invalid
 
@@ -81,7 +82,7 @@ class Translation:
             self.warnings.append({"type": "unsupported", "feature": feature[:_LONGEST_NAME], "details": details})
 
 
-def kind_of(call: VercelCall) -> str:
+def kind_of(call: VercelCall) -> Kind:
     """Return the kind of model that the inputs of a call need."""
     if call.input_references:
         return "reference-to-video"

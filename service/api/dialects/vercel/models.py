@@ -5,12 +5,12 @@ from typing import Literal
 from fastapi import APIRouter, Request
 from typing_extensions import TypedDict
 
-from service.api.dialects.models import form_of
+from service.api.dialects.families import form_for
 from service.api.dialects.vercel import MODEL_HEADER, PREFIX
 from service.api.http.dependencies import AnyCaller, Gateway
 from service.domain.described import described
 from service.domain.models.forms import COMPLETES_DRAFTS, RequestForm, RequestForms
-from service.domain.models.model import Model
+from service.domain.models.model import Kind, Model
 from service.domain.tenant import Limits
 from service.errors import FieldError, Invalid
 
@@ -58,7 +58,7 @@ async def list_vercel_models(gateway: Gateway, caller: AnyCaller) -> VercelModel
     return {"models": [_view(forms.registry.enabled[name]) for name in usable]}
 
 
-def named_form(request: Request, forms: RequestForms, limits: Limits, kind: str) -> RequestForm:
+def named_form(request: Request, forms: RequestForms, limits: Limits, kind: Kind) -> RequestForm:
     """Return the form of the model that the header names. The name of a family means its model for these inputs.
 
     Raises Invalid, UnknownModel.
@@ -66,12 +66,9 @@ def named_form(request: Request, forms: RequestForms, limits: Limits, kind: str)
     name = request.headers.get(MODEL_HEADER, "")
     if not name:
         raise Invalid(FieldError(f"/header/{MODEL_HEADER}", "is required", "missing"))
-    model = forms.registry.find(name) or forms.registry.find(f"{name}/{kind}")
-    if model is None:
-        return form_of(name, forms, limits)
-    if model.completes_drafts:
+    if (model := forms.registry.find(name)) is not None and model.completes_drafts:
         raise Invalid(FieldError(f"/header/{MODEL_HEADER}", COMPLETES_DRAFTS, "completion"))
-    return forms.of(model)
+    return form_for(name, kind, forms, limits)
 
 
 def _view(model: Model) -> VercelModel:

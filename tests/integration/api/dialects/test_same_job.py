@@ -57,6 +57,12 @@ async def by_openai(api: httpx.AsyncClient, job: str) -> Seen:
     return Seen(found["id"], found["status"], found["cost"]["actual"])
 
 
+async def by_openrouter(api: httpx.AsyncClient, job: str) -> Seen:
+    found = (await api.get(f"/openrouter/api/v1/videos/{job}")).json()
+    cost = f"{found['usage']['cost']:.6f}" if "usage" in found else None
+    return Seen(found["id"], found["status"], cost)
+
+
 async def by_vercel(api: httpx.AsyncClient, job: str) -> Seen:
     found = (await api.post("/vercel/video-model/status", json={"operation": {"id": job}})).json()
     gateway = found["providerMetadata"]["gateway"]
@@ -67,16 +73,17 @@ READERS: dict[str, Read] = {
     "v1": by_v1,
     "fal": by_fal,
     "openai": by_openai,
+    "openrouter": by_openrouter,
     "vercel": by_vercel,
 }
 #: By the state on ``/v1``: that of each other API.
 STATES = {
-    "queued": {"fal": "IN_QUEUE", "openai": "queued", "vercel": "pending"},
-    "unconfirmed": {"fal": "IN_PROGRESS", "openai": "in_progress", "vercel": "pending"},
-    "in_progress": {"fal": "IN_PROGRESS", "openai": "in_progress", "vercel": "pending"},
-    "succeeded": {"fal": "COMPLETED", "openai": "completed", "vercel": "completed"},
-    "failed": {"fal": "content_policy_violation", "openai": "failed", "vercel": "error"},
-    "canceled": {"fal": "client_cancelled", "openai": "failed", "vercel": "cancelled"},
+    "queued": {"fal": "IN_QUEUE", "openai": "queued", "openrouter": "pending", "vercel": "pending"},
+    "unconfirmed": {"fal": "IN_PROGRESS", "openai": "in_progress", "openrouter": "in_progress", "vercel": "pending"},
+    "in_progress": {"fal": "IN_PROGRESS", "openai": "in_progress", "openrouter": "in_progress", "vercel": "pending"},
+    "succeeded": {"fal": "COMPLETED", "openai": "completed", "openrouter": "completed", "vercel": "completed"},
+    "failed": {"fal": "content_policy_violation", "openai": "failed", "openrouter": "failed", "vercel": "error"},
+    "canceled": {"fal": "client_cancelled", "openai": "failed", "openrouter": "cancelled", "vercel": "cancelled"},
 }
 
 
@@ -91,6 +98,7 @@ async def _id(answer: httpx.Response, *path: str) -> str:
 async def created(api: httpx.AsyncClient, name: str) -> str:
     """Create the same job by one API. Return its id."""
     fields: dict[str, Any] = {"prompt": PROMPT, "image_url": IMAGE, "resolution": "480p", "duration": "4"}
+    frame = {"type": "image_url", "image_url": {"url": IMAGE}, "frame_type": "first_frame"}
     match name:
         case "fal":
             return await _id(await api.post(f"/fal/queue/{MODEL}", json=fields), "request_id")
@@ -98,6 +106,9 @@ async def created(api: httpx.AsyncClient, name: str) -> str:
             body = {"prompt": PROMPT, "model": MODEL, "seconds": "4", "size": "854x480"}
             body["input_reference"] = {"image_url": IMAGE}  # type: ignore[assignment]
             return await _id(await api.post("/openai/v1/videos", json=body), "id")
+        case "openrouter":
+            body = {"prompt": PROMPT, "model": HEAD, "duration": 4, "resolution": "480p", "frame_images": [frame]}  # type: ignore[dict-item]
+            return await _id(await api.post("/openrouter/api/v1/videos", json=body), "id")
         case "vercel":
             call = {"prompt": PROMPT, "image": {"type": "url", "url": IMAGE}, "resolution": "480p", "duration": 4}
             answer = await api.post("/vercel/video-model/start", json=call, headers={"ai-model-id": HEAD})
@@ -141,8 +152,9 @@ async def test_same_job_of_another_tenant_is_read_by_none(api: httpx.AsyncClient
         f"/v1/generations/{job}",
         f"/fal/queue/{HEAD}/requests/{job}/status",
         f"/openai/v1/videos/{job}",
+        f"/openrouter/api/v1/videos/{job}",
     )
     answers = [await other.get(path) for path in paths]
     answers.append(await other.post("/vercel/video-model/status", json={"operation": {"id": job}}))
 
-    assert [answer.status_code for answer in answers] == [404] * 4
+    assert [answer.status_code for answer in answers] == [404] * 5
