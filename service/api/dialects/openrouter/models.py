@@ -99,7 +99,7 @@ def _union(values: Any, forms: Sequence[RequestForm], limits: Limits) -> list[st
 
 
 def _resolutions(form: RequestForm, limits: Limits) -> Iterator[str]:
-    return (value for value in form.limits().resolutions if limits.resolutions is None or value in limits.resolutions)
+    return iter(form.limits(limits).values("resolution"))
 
 
 def _ratios(form: RequestForm, _limits: Limits) -> Sequence[str]:
