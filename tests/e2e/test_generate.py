@@ -138,7 +138,7 @@ def test_models_lists_what_the_key_may_use(tenant: TenantClient, tmp_path: Path)
     with started(tenant, tmp_path, command="models") as process:
         stdout, _ = process.communicate(timeout=180)
 
-    assert stdout.startswith("bytedance/seedance-2.0/image-to-video  480p, 720p  auto, 4, 5, ")
+    assert stdout.startswith("bytedance/seedance-2.0/image-to-video  image-to-video  480p 0.143 USD/s, 720p ")
     assert (process.returncode, stdout.count("\n")) == (0, 1)
 
 

@@ -4,11 +4,13 @@ import inspect
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any, Final, Literal
 
 from service.domain.adjustment import Correction
 from service.domain.budgets import day
 from service.domain.generation import Due
+from service.domain.measurement import Measurement
 from service.domain.webhook_endpoint import Endpoint
 from service.domain.work_queue import WorkQueue
 from service.runtime.connections import Stores
@@ -42,6 +44,7 @@ _TICKET: Final = UploadTicket(
     upload_url="https://a.example",
     file_url="https://a.example",
 )
+_CLIP: Final = Measurement(container="mp4", size=1_000, seconds=Decimal(5), codec="h264")
 
 
 async def _take_ticket(world: World) -> None:
@@ -262,6 +265,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "usage_reports.extend": Operation(_extend_report),
     "upload_tickets.issue": Operation(lambda w: w.stores.upload_tickets.issue(_TICKET), "refused"),
     "upload_tickets.take": Operation(_take_ticket),
+    "measurements.save": Operation(lambda w: w.stores.measurements.save(w.tenant.id, "https://a.example", _CLIP)),
     "tenants.note_use": Operation(lambda w: w.stores.tenants.note_use(w.key.id, "2026-01-31T09:30Z"), waits=False),
 }
 

@@ -46,11 +46,13 @@ class Uploads:
         length: int = 0,
     ) -> Upload:
         """Check a file, then store it. Arguments and errors are those of ``Images.upload`` and ``Clips.upload``."""
+        if not self._clips.most_bytes:  # a full disk refuses an image before its first byte is read
+            return await self._images.upload(tenant_id, chunks, target=target, pointer=pointer, length=length)
         head, chunks = await spool.peek(chunks, clip_formats.HEAD_LENGTH)
         container = clip_formats.container_of(head)
         if container is not None and KIND[container] in self._clips.most_bytes:
             return await self._clips.upload(tenant_id, container, chunks, target=target, pointer=pointer, length=length)
-        if head and self._clips.most_bytes:
+        if head:
             self._require_image(head, pointer)
         return await self._images.upload(tenant_id, chunks, target=target, pointer=pointer, length=length)
 

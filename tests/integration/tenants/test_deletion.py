@@ -100,7 +100,7 @@ async def test_write_after_tenant_delete_changes_nothing(
 
     answer = await api.request(method, path.format(**left), **({} if body is None else sent))
 
-    assert answer.status_code in (200, 204, 401, 404, 409)
+    assert answer.status_code in (200, 204, 401, 403, 404, 409), answer.text  # 403: no model completes drafts
     assert (answer.status_code == 200) <= (path in ("/v1/generations/estimate", "/v1/deliveries/replay"))
     assert await contents(redis) == before
 

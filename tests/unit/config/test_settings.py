@@ -70,6 +70,7 @@ EVERYTHING: dict[str, Any] = {
     "preflight": False,
     "preflight_timeout": timedelta(seconds=2),
     "preflight_bytes": 4096,
+    "preflight_files_timeout": timedelta(seconds=12),
     "preflight_allowed_networks": (ip_network("10.1.0.0/16"),),
     "media_url": "s3://videos/copies",
     "media_timeout": timedelta(seconds=30),
