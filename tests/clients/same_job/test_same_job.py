@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import httpx
 
 from service.cli.dev.stack import Stack
 from tests.clients.tools import node_environment, python_environment, run
+from tests.e2e.fal.conftest import tls_gateway
 
 HERE = Path(__file__).parent
 PROGRAMS = HERE.parent
@@ -39,18 +41,30 @@ def by_python(dialect: str, stack: Stack, job: str) -> Any:
     return json.loads(run([python, HERE / f"{dialect}_reads.py", stack.base_url, stack.api_key, job], cwd=None))
 
 
+def by_fal_client(stack: Stack, job: str, folder: Path) -> Any:
+    """``fal-client`` demands TLS, so a second gateway process serves the same stack."""
+    gateway = tls_gateway(stack, folder)
+    try:
+        gateway.start()
+        return json.loads(run([sys.executable, HERE / "fal_client_reads.py", job], cwd=None, **gateway.environment))
+    finally:
+        gateway.end()
+
+
 def by_node(folder: str, script: str, stack: Stack, job: str) -> Any:
     packages = node_environment(PROGRAMS / folder / "package.json")
     shutil.copy(HERE / script, packages)
     return json.loads(run(["node", packages / script, stack.base_url, stack.api_key, job], cwd=packages))
 
 
-def test_same_job_is_read_by_every_sdk(stack: Stack) -> None:
+def test_same_job_is_read_by_every_sdk(stack: Stack, tmp_path: Path) -> None:
     made = succeeded(stack)
     job, cost, url = made["id"], made["cost"]["actual"], made["output"]["video"]["url"]
     assert float(cost) > 0
 
     assert by_python("openai", stack, job) == [job, "completed", cost]
+    assert by_node("openai", "openai_reads.mjs", stack, job) == [job, "completed", cost]
     assert by_python("openrouter", stack, job) == [job, "completed", cost]
     assert by_node("vercel", "ai_sdk_reads.mjs", stack, job) == [job, "completed", cost]
     assert by_node("fal", "fal_client_reads.mjs", stack, job) == [job, "COMPLETED", url]
+    assert by_fal_client(stack, job, tmp_path) == [job, "Completed", url]
