@@ -215,3 +215,7 @@ def delivery(**changes: Any) -> Delivery:
         created_at=created_at,
     )
     return replace(made, **changes)
+
+
+async def connected() -> None:
+    """Raise nothing: the client of a request waits for its response."""

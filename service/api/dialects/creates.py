@@ -6,6 +6,7 @@ from fastapi import Request
 
 from service.api.http.dependencies import bearer, runtime
 from service.api.http.request_headers import header
+from service.api.http.response_receipt import client_of
 from service.api.v1.generations import idempotency_key, traceparent
 from service.domain.request import CreateGeneration
 from service.domain.tenant import Tenant, key_id
@@ -29,7 +30,14 @@ async def create(
         traceparent=traceparent(request),
     )
     resends = runtime(request).generations.resends
-    return await resends.create(caller, wanted, options, digest=_digest(request, wanted), attempt=attempt(request))
+    return await resends.create(
+        caller,
+        wanted,
+        options,
+        digest=_digest(request, wanted),
+        require_client=client_of(request),
+        attempt=attempt(request),
+    )
 
 
 def attempt(request: Request) -> Attempt:

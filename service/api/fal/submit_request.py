@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from service.api.fal import authentication
 from service.api.http.bodies import release_memory, whole_body
 from service.api.http.dependencies import runtime
+from service.api.http.response_receipt import client_of
 from service.api.v1.generations import check_fields, check_images, idempotency_key, traceparent
 from service.domain.faults import sentence
 from service.domain.lax_request import LaxCreate, parse_lax_create
@@ -62,7 +63,9 @@ async def submit(request: Request, tenant: Tenant, model: Model) -> Submission:
     order = await _read(request, model)
     resends = runtime(request).generations.resends
     try:
-        return await resends.create(tenant, order.request, order.options, digest=order.digest)
+        return await resends.create(
+            tenant, order.request, order.options, digest=order.digest, require_client=client_of(request)
+        )
     except (NotFound, NotADraft, DraftNotReady, DraftFailed, DraftExpired) as error:
         if order.request.completes is None:
             raise

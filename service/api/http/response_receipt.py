@@ -1,8 +1,10 @@
 """A response whose delivery is recorded, so that a client that lost it receives it again."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fastapi import Request, Response
+from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from service.usecases.generations.resends import ResponseReceipt
@@ -27,3 +29,13 @@ class NotedResponse(Response):
             await self._answer.lost()
             raise
         await self._answer.delivered()
+
+
+def client_of(request: Request) -> Callable[[], Awaitable[None]]:
+    """Return a function that raises ClientDisconnect if the client has disconnected."""
+
+    async def require() -> None:
+        if await request.is_disconnected():
+            raise ClientDisconnect
+
+    return require

@@ -10,7 +10,7 @@ replay of an equal call of the last minutes, also if its response was sent: a pr
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -107,17 +107,22 @@ class ResendDetector:
         options: CreateOptions,
         *,
         digest: str,
+        require_client: Callable[[], Awaitable[None]],
         attempt: Attempt = "",
     ) -> Submission:
         """Create a generation, or return the one of an equal call whose response was lost.
 
-        Equal calls have the same ``digest``. A call with an idempotency key needs no detection. Raises as
-        ``GenerationCreator.create``, except ResponsesInFlight.
+        Equal calls have the same ``digest``. A call with an idempotency key needs no detection. ``require_client``
+        raises an error if the client has disconnected. Raises that, and as ``GenerationCreator.create``, except
+        ResponsesInFlight.
         """
         if options.idempotency_key is not None or not self._window:
             return self._submission(tenant, None, await self._creator.create(tenant, request, options))
-        # Images are uploaded once, although the create may be repeated.
-        request = await self._creator.upload_inline_files(tenant, request, options)
+        if request.has_data_uris:
+            # Images are uploaded once, although the create may be repeated. A client that has disconnected meanwhile
+            # may have sent the call again already: this one is not known before its create.
+            request = await self._creator.upload_inline_files(tenant, request, options)
+            await require_client()
         call = self._call(digest, waits=not attempt, attempt=attempt)
         try:
             try:

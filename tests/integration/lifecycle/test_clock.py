@@ -154,7 +154,9 @@ async def creates_with_a_key(by: Runtime, owner: Tenant) -> None:
 
 
 async def resends_a_submit(by: Runtime, owner: Tenant) -> None:
-    made = await by.generations.resends.create(owner, factories.create_request(), CreateOptions(), digest="d")
+    made = await by.generations.resends.create(
+        owner, factories.create_request(), CreateOptions(), digest="d", require_client=factories.connected
+    )
     await made.receipt.prolong()
 
 

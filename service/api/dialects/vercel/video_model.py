@@ -14,6 +14,7 @@ from service.api.dialects.vercel.stream import ResultStream
 from service.api.http.bodies import json_body, release_memory
 from service.api.http.dependencies import bearer, runtime, tenant
 from service.api.http.raw_route import RawRoute
+from service.api.http.response_receipt import client_of
 from service.api.http.responses import json_response
 from service.api.v1.generations import check_fields, check_images, idempotency_key, traceparent
 from service.domain.request import CreateGeneration, parse
@@ -79,7 +80,9 @@ async def run_vercel_video(request: Request) -> Response:
     gateway = runtime(request)
     gateway.generations.streams.demand_slot(caller)
     order = await _read(request, caller)
-    submission = await gateway.generations.resends.create(caller, order.request, order.options, digest=order.digest)
+    submission = await gateway.generations.resends.create(
+        caller, order.request, order.options, digest=order.digest, require_client=client_of(request)
+    )
     release_memory(request.scope)
     return ResultStream(request, caller, key_id(bearer(request)), submission, order.found.warnings)
 

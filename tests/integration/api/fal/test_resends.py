@@ -2,18 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from pydantic_core import from_json, to_json
+from starlette.requests import ClientDisconnect
 
+from service.api.http.response_receipt import client_of
 from service.config.settings import Settings
 from service.domain import ids
+from service.domain.request import CreateGeneration
 from service.domain.tenant import Tenant
 from service.runtime import Runtime
 from service.store import keys
@@ -104,7 +107,9 @@ def settings(redis_url: str) -> Settings:
 
 
 async def accepted(runtime: Runtime, tenant: Tenant, digest: str = DIGEST) -> Submission:
-    return await runtime.generations.resends.create(tenant, factories.create_request(), CreateOptions(), digest=digest)
+    return await runtime.generations.resends.create(
+        tenant, factories.create_request(), CreateOptions(), digest=digest, require_client=factories.connected
+    )
 
 
 @pytest.fixture
@@ -124,6 +129,36 @@ async def test_repeat_of_answered_call_is_new_generation(runtime: Runtime, owner
         made.append(submission.generation.id)
     assert len(set(made)) == 3
     assert await runtime.redis.execute("EXISTS", keys.undelivered_responses(owner.id, DIGEST)) == 0
+
+
+async def test_client_that_left_during_its_upload_creates_nothing(
+    runtime: Runtime, owner: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have sent the call again before the first one is known: both would be paid."""
+
+    async def uploaded(*_: Any) -> CreateGeneration:
+        return factories.create_request()
+
+    async def gone() -> None:
+        raise ClientDisconnect
+
+    monkeypatch.setattr(runtime.generations.creator, "upload_inline_files", uploaded)
+    inline = factories.create_request(image_url="data:image/png;base64,iVBORw0KGgo=")
+    with pytest.raises(ClientDisconnect):
+        await runtime.generations.resends.create(owner, inline, CreateOptions(), digest=DIGEST, require_client=gone)
+    assert await count(runtime, owner) == 0
+
+
+@pytest.mark.parametrize("is_gone", [True, False])
+async def test_client_of_a_request_is_required(is_gone: bool) -> None:
+    async def receive() -> dict[str, Any]:
+        if not is_gone:
+            await asyncio.sleep(60)
+        return {"type": "http.disconnect"}
+
+    require = client_of(Request({"type": "http"}, receive))
+    with pytest.raises(ClientDisconnect) if is_gone else nullcontext():
+        await require()
 
 
 async def test_resend_response_lost_again_is_repeated(runtime: Runtime, owner: Tenant) -> None:
@@ -368,7 +403,11 @@ async def test_run_in_stopping_process_returns_429(
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
     assert "stopping" in answer.json()["detail"]
     submission = await runtime.generations.resends.create(
-        tenant, factories.create_request(priority=1), CreateOptions(), digest=await digest(runtime, tenant)
+        tenant,
+        factories.create_request(priority=1),
+        CreateOptions(),
+        digest=await digest(runtime, tenant),
+        require_client=factories.connected,
     )
     assert submission.creation.replayed
 
