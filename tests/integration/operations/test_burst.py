@@ -41,21 +41,22 @@ async def test_burst_of_a_new_tenant_is_seen(api: httpx.AsyncClient, tenant: Ten
     async def value(query: str) -> float:
         return sum(float(sample["value"][1]) for sample in await asyncio.to_thread(prometheus.query, query))
 
+    counter = f'gateway_generations_refused_total{{tenant="{tenant.id}"}}'
+    requests = f'gateway_tenant_requests_total{{tenant="{tenant.id}",kind="write",outcome="refused"}}'
+
     async def has_series() -> bool:
-        return await value(f'count(gateway_generations_refused_total{{tenant="{tenant.id}"}})') > 0
+        return await value(f"count({counter})") > 0 and await value(f"count({requests})") > 0
 
     await until(has_series, within=60)
     for number in range(REFUSALS):
         answer = await api.post("/v1/generations", json=factories.create_body(prompt=f"loop {number}"))
         assert answer.status_code == 402, answer.text
 
-    counter = f'gateway_generations_refused_total{{tenant="{tenant.id}"}}'
     named = f'sum({counter}) * on () group_left (name) gateway_tenant_info{{name="looper"}}'
 
     async def is_counted() -> bool:
         return await value(named) == REFUSALS
 
     await until(is_counted, within=60)
-    requests = f'gateway_tenant_requests_total{{tenant="{tenant.id}",kind="write",outcome="refused"}}'
     for each in (counter, requests):
         assert await value(f"increase({each}[5m])") >= REFUSALS - 4
