@@ -136,7 +136,7 @@ async def read_openai_video_content(
     description="Cancels a generation that has not ended, as `POST /v1/generations/{generation_id}/cancel`: the video "
     "is then `failed` with the code `canceled`. An ended one is left unchanged until its retention is over, and "
     "`deleted` is `false`.",
-    responses={**DELETED, **answers(401, 403, 404, 429, 503)},
+    responses={**DELETED, **answers(400, 401, 403, 404, 429, 503)},
 )
 async def delete_openai_video(gateway: Gateway, caller: Creator, video_id: str) -> Any:
     try:

@@ -47,7 +47,7 @@ async def create_openrouter_video(request: Request) -> Response:
     "/models",
     summary="List the models that you may use (OpenRouter)",
     description="Families such as `bytedance/seedance-2.0`, and the models themselves.",
-    responses={**MODELS, **answers(401, 403, 429, 503)},
+    responses={**MODELS, **answers(400, 401, 403, 429, 503)},
 )
 async def list_openrouter_models(request: Request) -> Response:
     caller = await ANY_KEY(request)
@@ -59,7 +59,7 @@ async def list_openrouter_models(request: Request) -> Response:
     _JOB_PATH,
     summary="Read a video job (OpenRouter)",
     description="Counts against a limit of reads, not against the rate limit, because OpenRouter's clients poll.",
-    responses={**JOB, **answers(401, 403, 404, 429, 503)},
+    responses={**JOB, **answers(400, 401, 403, 404, 429, 503)},
     openapi_extra=JOB_ID,
 )
 async def read_openrouter_video(request: Request) -> Response:
@@ -71,7 +71,7 @@ async def read_openrouter_video(request: Request) -> Response:
     "/{job_id}/content",
     summary="Download a video (OpenRouter)",
     description="The bytes, or a redirect to a URL that serves them. 409 until the job is completed.",
-    responses={**VIDEO, **answers(401, 403, 404, 409, 412, 429, 503)},
+    responses={**VIDEO, **answers(400, 401, 403, 404, 409, 412, 429, 503)},
     response_class=Response,
     openapi_extra={"parameters": [RANGE]},
 )
