@@ -1,11 +1,20 @@
 """``seedance-gateway complete``: render a draft again at 1080p."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from service.cli.client.generate import DEFAULT_URL, Key, Url, checked_key, checked_output, checked_url
+from service.cli.client.generate import (
+    DEFAULT_URL,
+    AsJson,
+    Detach,
+    Key,
+    Output,
+    Url,
+    checked_key,
+    checked_output,
+    checked_url,
+)
 
 
 def complete(
@@ -16,13 +25,9 @@ def complete(
     max_cost: Annotated[
         str | None, typer.Option(help="US dollars; the gateway refuses a completion that may cost more.")
     ] = None,
-    output: Annotated[
-        Path | None, typer.Option(help="File or folder. Default: <id>.mp4 in the current folder.")
-    ] = None,
-    detach: Annotated[  # noqa: FBT002
-        bool, typer.Option("--detach", help="Print the id and exit without waiting for the video.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a line.")] = False,  # noqa: FBT002
+    output: Output = None,
+    detach: Detach = False,  # noqa: FBT002
+    as_json: AsJson = False,  # noqa: FBT002
     timeout: Annotated[
         float, typer.Option(min=1, help="Seconds to wait for the video; then the completion is canceled.")
     ] = 3600.0,

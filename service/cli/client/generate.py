@@ -20,6 +20,9 @@ Key = Annotated[
 ]
 #: Names no photo.
 NO_PHOTO = "-"
+Output = Annotated[Path | None, typer.Option(help="File or folder. Default: <id>.mp4 in the current folder.")]
+Detach = Annotated[bool, typer.Option("--detach", help="Print the id and exit without waiting for the video.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a line.")]
 
 
 def generate(
@@ -61,14 +64,10 @@ def generate(
     max_cost: Annotated[
         str | None, typer.Option(help="US dollars; the gateway refuses a generation that may cost more.")
     ] = None,
-    output: Annotated[
-        Path | None, typer.Option(help="File or folder. Default: <id>.mp4 in the current folder.")
-    ] = None,
+    output: Output = None,
     estimate: Annotated[bool, typer.Option("--estimate", help="Print the maximum cost, and create nothing.")] = False,  # noqa: FBT002
-    detach: Annotated[  # noqa: FBT002
-        bool, typer.Option("--detach", help="Print the id and exit without waiting for the video.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a line.")] = False,  # noqa: FBT002
+    detach: Detach = False,  # noqa: FBT002
+    as_json: AsJson = False,  # noqa: FBT002
     timeout: Annotated[
         float, typer.Option(min=1, help="Seconds to wait for the video; then the generation is canceled.")
     ] = 3600.0,
