@@ -43,6 +43,14 @@ class BlockReason(BaseModel):
     """
 
 
+class ActReason(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", json_schema_extra=describe)
+
+    reason: Text
+    """Why, 1 to 500 characters, for operators."""
+
+
 REASON: Final = TypeAdapter(Reason)
+ACT_REASON: Final = TypeAdapter(ActReason)
 TENANT_REASON: Final = TypeAdapter(TenantReason)
 SUSPENSION_REASON: Final = TypeAdapter(SuspensionReason)

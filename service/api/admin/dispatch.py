@@ -1,4 +1,4 @@
-"""``/admin/v1``: pause, drain and resume dispatch; pause and resume one tenant."""
+"""``/admin/v1``: pause, drain and resume dispatch; pause and resume one tenant, and end its suspension."""
 
 from typing import Annotated, Literal
 
@@ -13,7 +13,7 @@ from service.api.schemas import problems
 from service.domain.described import Timestamp, described
 from service.domain.dispatch_gate import Gate
 from service.domain.generation_view import rfc3339
-from service.domain.reason import Reason, TenantReason
+from service.domain.reason import ActReason, Reason, TenantReason
 
 router = APIRouter(prefix="/admin/v1", tags=["admin"], dependencies=[OPERATOR])
 
@@ -104,7 +104,7 @@ async def resume_dispatch(gateway: Gateway) -> DispatchView:
 @router.post(
     "/tenants/{tenant_id}/pause",
     summary="Pause a tenant",
-    description="None of its generations is submitted until it is resumed. Its API keys still work. A second call "
+    description="None of its generations is submitted until `unpause`. Its API keys still work. A second call "
     "changes nothing: the first reason stays.",
     responses=problems(412, 422),
     openapi_extra={"parameters": [IF_MATCH]},
@@ -121,9 +121,43 @@ async def pause_tenant(
 
 
 @router.post(
+    "/tenants/{tenant_id}/unpause",
+    summary="End the pause of a tenant",
+    description="Its generations are submitted again. A suspension stays. Does nothing if the tenant is not paused.",
+    responses=problems(412, 422),
+    openapi_extra={"parameters": [IF_MATCH]},
+)
+async def unpause_tenant(
+    gateway: Gateway,
+    body: Annotated[ActReason, json_of(ActReason)],  # noqa: ARG001  (required, for the record of the act)
+    tenant_id: str,
+    version: Version,
+    response: Response,
+) -> TenantView:
+    return tenant_answer(response, await gateway.tenants.service.unpause(tenant_id, versions=version))
+
+
+@router.post(
+    "/tenants/{tenant_id}/unsuspend",
+    summary="End the suspension of a tenant",
+    description="Its API keys work again. A pause stays. Does nothing if the tenant is not suspended.",
+    responses=problems(412, 422),
+    openapi_extra={"parameters": [IF_MATCH]},
+)
+async def unsuspend_tenant(
+    gateway: Gateway,
+    body: Annotated[ActReason, json_of(ActReason)],  # noqa: ARG001  (as above)
+    tenant_id: str,
+    version: Version,
+    response: Response,
+) -> TenantView:
+    return tenant_answer(response, await gateway.tenants.service.unsuspend(tenant_id, versions=version))
+
+
+@router.post(
     "/tenants/{tenant_id}/resume",
     summary="Resume a tenant",
-    description="Ends a suspension **and** a pause.",
+    description="Ends a suspension **and** a pause. `unsuspend` and `unpause` end one of them.",
     responses=problems(412, 422),
     openapi_extra={"parameters": [IF_MATCH]},
 )

@@ -96,7 +96,7 @@ async def change_tenant(
 @router.post(
     "/tenants/{tenant_id}/suspend",
     summary="Suspend a tenant",
-    description="All requests with its keys are refused with 403 until it is resumed, except `GET /v1/me`. Its queued "
+    description="All requests with its keys are refused with 403 until `unsuspend`, except `GET /v1/me`. Its queued "
     "generations continue. A second call changes the reason if it gives one.",
     responses=problems(412, 422),
     openapi_extra={"parameters": [IF_MATCH]},

@@ -54,6 +54,7 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
             "reason": "on fal's bill of January",
         },
     },
+    "ActReason": {"act_reason": {"reason": "the cause is removed"}},
     "TenantReason": {"tenant_reason": {"reason": "too many complaints"}},
     "SuspensionReason": {"suspension_reason": {"reason": "unpaid invoice"}},
     "BlockReason": {"block_reason": {"reason": "abuse"}},

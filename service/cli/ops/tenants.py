@@ -23,7 +23,7 @@ from service.api.admin.schemas import (
 from service.cli.ops.session import refused, with_runtime
 from service.cli.output import Columns, JsonOption, show, show_list
 from service.config.settings import PREFIX
-from service.domain.reason import SUSPENSION_REASON, TENANT_REASON
+from service.domain.reason import ACT_REASON, SUSPENSION_REASON, TENANT_REASON
 from service.domain.request import parse
 from service.domain.tenant import Scope, Tenant
 from service.errors import Invalid
@@ -42,6 +42,7 @@ _LimitOptions = Annotated[
     typer.Option("--limit", help=f"NAME=VALUE; NAME=null removes it; may be repeated. Names: {', '.join(_LIMITS)}."),
 ]
 _REASON: Final = typer.Option(help="Why, 500 characters at most; the tenant can read it.")
+_WHY: Final = typer.Option(help="Why, 500 characters at most, for operators.")
 _PAGE: Final = 1000
 Model = TypeVar("Model")
 _TENANT_COLUMNS: Final[Columns] = {
@@ -132,9 +133,23 @@ def suspend_tenant(tenant_id: _TenantId, reason: Annotated[str | None, _REASON] 
     show(tenant_view(with_runtime(lambda runtime: runtime.tenants.service.suspend(tenant_id, why))))
 
 
+@tenants.command("unsuspend")
+def unsuspend_tenant(tenant_id: _TenantId, reason: Annotated[str, _WHY]) -> None:
+    """End a suspension; a pause stays."""
+    _parsed(ACT_REASON, {"reason": reason})
+    show(tenant_view(with_runtime(lambda runtime: runtime.tenants.service.unsuspend(tenant_id))))
+
+
+@tenants.command("unpause")
+def unpause_tenant(tenant_id: _TenantId, reason: Annotated[str, _WHY]) -> None:
+    """End a pause; a suspension stays."""
+    _parsed(ACT_REASON, {"reason": reason})
+    show(tenant_view(with_runtime(lambda runtime: runtime.tenants.service.unpause(tenant_id))))
+
+
 @tenants.command("resume")
 def resume_tenant(tenant_id: _TenantId) -> None:
-    """Lift a suspension and a pause."""
+    """Lift a suspension and a pause; `unsuspend` and `unpause` lift one of them."""
     show(tenant_view(with_runtime(lambda runtime: runtime.tenants.service.resume(tenant_id))))
 
 

@@ -119,6 +119,16 @@ class Tenants:
             tenant_id, lambda tenant: replace(tenant, paused=tenant.paused or pause), versions=versions
         )
 
+    async def unsuspend(self, tenant_id: str, *, versions: Versions = None) -> Tenant:
+        """End a suspension. A pause stays."""
+        return await self.update(
+            tenant_id, lambda tenant: replace(tenant, suspended=False, suspension=None), versions=versions
+        )
+
+    async def unpause(self, tenant_id: str, *, versions: Versions = None) -> Tenant:
+        """End a pause. A suspension stays."""
+        return await self.update(tenant_id, lambda tenant: replace(tenant, paused=None), versions=versions)
+
     async def resume(self, tenant_id: str, *, versions: Versions = None) -> Tenant:
         """End a suspension and a pause."""
         return await self.update(

@@ -49,14 +49,14 @@ async def _tenant(operator: httpx.AsyncClient, change: str) -> tuple[Change, int
         return lambda headers: operator.delete(path, headers=headers, params=parameters), 204
     if change == "PATCH":
         return lambda headers: operator.patch(path, json={"name": "x"}, headers=headers), 200
-    body: dict[str, Any] = {"json": {"reason": "test"}} if change == "pause" else {}
+    body: dict[str, Any] = {"json": {"reason": "test"}} if change.endswith("pause") or change == "unsuspend" else {}
     return lambda headers: operator.post(f"{path}/{change}", headers=headers, **body), 200
 
 
 CHANGES = [
     (_endpoint, "PUT"),
     (_endpoint, "DELETE"),
-    *((_tenant, name) for name in ("PATCH", "suspend", "pause", "DELETE", "drain")),
+    *((_tenant, name) for name in ("PATCH", "suspend", "unsuspend", "pause", "unpause", "DELETE", "drain")),
 ]
 
 

@@ -99,6 +99,15 @@ def test_tenant_create_show_update_suspend_resume_delete(run: Run) -> None:
     assert errors(run("tenants", "show", tenant_id, exits=1)) == "There is no such tenant."
 
 
+def test_tenant_suspension_and_pause_end_apart(run: Run, tenant_id: str) -> None:
+    run("tenants", "suspend", tenant_id, "--reason", "a stolen key")
+    assert answer(run("tenants", "pause", tenant_id, "--reason", "a loop"))["suspended"] is True
+    unsuspended = answer(run("tenants", "unsuspend", tenant_id, "--reason", "a new key"))
+    assert (unsuspended["suspended"], unsuspended["paused"]["reason"]) == (False, "a loop")
+    assert answer(run("tenants", "unpause", tenant_id, "--reason", "fixed"))["paused"] is None
+    run("tenants", "unpause", tenant_id, "--reason", " ", exits=2)
+
+
 def test_tenant_delete_without_terminal_needs_yes(run: Run, tenant_id: str) -> None:
     assert f"give --yes to delete {tenant_id}" in errors(run("tenants", "delete", tenant_id, exits=2))
     assert answer(run("tenants", "show", tenant_id))["id"] == tenant_id

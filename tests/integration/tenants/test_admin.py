@@ -152,6 +152,8 @@ async def test_tenant_invalid_field_returns_422(operator: httpx.AsyncClient, bod
         ("DELETE", "", None),
         ("POST", "/suspend", None),
         ("POST", "/resume", None),
+        ("POST", "/unsuspend", {"reason": "paid"}),
+        ("POST", "/unpause", {"reason": "paid"}),
         ("GET", "/keys", None),
         ("POST", "/keys", {}),
         ("GET", "/end-users/eu_1", None),

@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from service.domain.end_user import pseudonym
 from service.domain.tenant import Tenant
@@ -137,6 +138,35 @@ async def test_second_suspend_or_pause_does_not_change_the_time(
     (listed,) = [t for t in (await operator.get("/admin/v1/tenants")).json()["data"] if t["id"] == tenant.id]
     assert listed[member] == second
     assert (await operator.post(f"{path}/resume")).json()[member] is None
+
+
+@pytest.mark.parametrize(
+    ("verb", "ended", "left"), [("unsuspend", "suspension", "paused"), ("unpause", "paused", "suspension")]
+)
+async def test_suspension_and_pause_end_apart(
+    app: FastAPI, api: httpx.AsyncClient, operator: httpx.AsyncClient, tenant: Tenant, verb: str, ended: str, left: str
+) -> None:
+    path = f"/admin/v1/tenants/{tenant.id}"
+    for act in ("suspend", "pause"):
+        await operator.post(f"{path}/{act}", json={"reason": act})
+
+    for _ in range(2):  # a second call changes nothing
+        answer = await operator.post(f"{path}/{verb}", json={"reason": "the cause is gone"})
+        assert (answer.status_code, answer.json()[ended]) == (200, None), answer.text
+        assert answer.json()[left]["reason"] in ("suspend", "pause")
+
+    app.state.runtime.tenants.authenticator.forget()
+    assert (await api.get("/v1/generations")).status_code == (200 if verb == "unsuspend" else 403)
+    paused = await app.state.runtime.redis.execute("SISMEMBER", keys.PAUSED_TENANTS, tenant.id)
+    assert paused == (verb == "unsuspend")
+
+
+@pytest.mark.parametrize("verb", ["unsuspend", "unpause"])
+@pytest.mark.parametrize("body", [{}, {"reason": " "}, {"reason": "x" * 501}, {"reason": "x", "until": "y"}])
+async def test_end_of_suspension_or_pause_needs_reason(
+    operator: httpx.AsyncClient, tenant: Tenant, verb: str, body: Any
+) -> None:
+    assert (await operator.post(f"/admin/v1/tenants/{tenant.id}/{verb}", json=body)).status_code == 422
 
 
 async def test_suspension_without_reason_keeps_an_earlier_one(operator: httpx.AsyncClient, tenant: Tenant) -> None:
