@@ -49,7 +49,8 @@ GatewayError
 │   ├── EndUserLimited           generations of the end user today
 │   ├── NewEndUsersLimited       end users that the tenant has named for the first time today
 │   ├── DeliveriesFull           stored webhook deliveries
-│   └── TooManyTests             undelivered test events
+│   ├── TooManyTests             undelivered test events
+│   └── TooManyActs              changes of configuration by the tenant today
 ├── MethodUnknown           501  the server does not know the method
 └── Unavailable             503  retry later; nothing was changed
     ├── StoreUnavailable         Redis is unavailable or refuses writes
@@ -364,6 +365,10 @@ class DeliveriesFull(TooMany):
 
 class TooManyTests(TooMany):
     code, title = "too_many_tests", "Too many undelivered test events"
+
+
+class TooManyActs(TooMany):
+    code, title = "too_many_changes", "Too many changes of configuration today"
 
 
 class Unavailable(GatewayError):

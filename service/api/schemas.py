@@ -423,7 +423,7 @@ COMPLETE_BODY: Final = _complete_body()
 
 TITLES: Final = {
     400: "The request is malformed, for example invalid JSON.",
-    401: "The API key or the admin token is missing, malformed, expired or revoked.",
+    401: "The API key or the token is missing, malformed, expired or revoked.",
     402: "A budget does not cover the estimate; `scope` names the budget. Nothing was created.",
     403: "The API key lacks the scope, the tenant is suspended, or the end user is blocked.",
     404: "It does not exist, or belongs to another tenant.",

@@ -6,9 +6,10 @@ from typing import Final
 from service.domain.tenant import KEY_PREFIX
 
 _MISTYPED: Final = "The API key is mistyped: it is incomplete or a character is wrong."
-_OTHER: Final = "This is not an API key: API keys begin with sgk_. An admin token works on /admin/v1 only."
+_OTHER: Final = "This is not an API key: API keys begin with sgk_. An operator's token works on /admin/v1 only."
 _KINDS: Final = (
     (re.compile(rf"{KEY_PREFIX}_"), _MISTYPED),
+    (re.compile("sgo_"), "This is an operator's token, which works on /admin/v1 only. Send an API key (sgk_...)."),
     (
         re.compile("whsec_|whsk_|whpk_"),
         "This is a secret of webhooks, which verifies events. Send an API key (sgk_...).",
@@ -26,8 +27,8 @@ def fault_of_key(text: str) -> str:
     return next((fault for form, fault in _KINDS if form.match(text)), _OTHER)
 
 
-def fault_of_admin_token(text: str) -> str:
-    """Return what is wrong with a text that is not the admin token."""
+def fault_of_operator_token(text: str) -> str:
+    """Return what is wrong with a text that is neither an operator's token nor the admin token."""
     if text.startswith(f"{KEY_PREFIX}_"):
-        return "This is an API key of a tenant. /admin/v1 needs the admin token."
-    return "The admin token is wrong."
+        return "This is an API key of a tenant. /admin/v1 needs an operator's token (sgo_...)."
+    return "The token is wrong. /admin/v1 needs an operator's token (sgo_...) or the admin token."

@@ -22,6 +22,8 @@ TENANT: Final = "ten"
 ENDPOINT: Final = "whe"
 UPLOAD: Final = "upl"
 USAGE_REPORT: Final = "usr"
+OPERATOR: Final = "opr"
+ACT: Final = "act"
 
 
 def new(prefix: str, now: datetime) -> str:

@@ -1,30 +1,18 @@
 """Tenants and their API keys. The gateway stores only the hash of a key.
 
-A key has the form ``sgk_<id>_<secret><checksum>``. The id finds the record. The checksum distinguishes a typo from an
-unknown key without a read of the store. The secret is compared by its SHA-256, in constant time.
+A key has the form of a ``credential`` with the prefix ``sgk``.
 """
 
-import hashlib
-import hmac
-import re
-import secrets
-import zlib
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from service.domain.ids import ALPHABET
+from service.domain.credential import Credential, CredentialForm, KeyText
 from service.domain.signing import SigningKey, in_force
 
 KEY_PREFIX: Final = "sgk"
-_ID_LENGTH: Final = 12
-_SECRET_LENGTH: Final = 40  # 5 bits each: 200 bits
-_CHECKSUM_LENGTH: Final = 7  # 32 bits
-_KEY: Final = re.compile(
-    rf"{KEY_PREFIX}_(?P<id>[{ALPHABET}]{{{_ID_LENGTH}}})"
-    rf"_(?P<secret>[{ALPHABET}]{{{_SECRET_LENGTH}}})(?P<checksum>[{ALPHABET}]{{{_CHECKSUM_LENGTH}}})"
-)
+_FORM: Final = CredentialForm(KEY_PREFIX)
 
 
 class Scope(StrEnum):
@@ -118,57 +106,19 @@ class Tenant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ApiKey:
-    id: str
+class ApiKey(Credential):
     tenant_id: str
-    secret_hash: str
-    name: str = ""
     scopes: tuple[Scope, ...] = tuple(Scope)
-    created_at: datetime
-    expires_at: datetime | None = None
-    revoked_at: datetime | None = None
-    rotated: bool = False
-    """Whether it has a successor; ``expires_at`` is then the end of the overlap."""
-    expiry_before_rotation: datetime | None = None
-    """``expires_at`` as it was before the rotation; successors expire then."""
-    version: int = 1
-
-    @property
-    def expiry_of_successor(self) -> datetime | None:
-        return self.expiry_before_rotation if self.rotated else self.expires_at
-
-    def is_valid(self, now: datetime) -> bool:
-        """Return whether it is neither revoked nor expired."""
-        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
-
-    def opens(self, secret: str, now: datetime) -> bool:
-        """Return whether the secret belongs to this key, and the key is valid now."""
-        return hmac.compare_digest(hash_secret(secret), self.secret_hash) and self.is_valid(now)
-
-
-@dataclass(frozen=True, slots=True)
-class KeyText:
-    """The parts of the text of an API key."""
-
-    id: str
-    secret: str
-
-    def __repr__(self) -> str:
-        return f"KeyText(id={self.id!r})"
 
 
 def new_key_text() -> tuple[KeyText, str]:
     """Make a key. Return its parts and its text, which is shown once."""
-    parts = KeyText(_random(_ID_LENGTH), _random(_SECRET_LENGTH))
-    return parts, f"{KEY_PREFIX}_{parts.id}_{parts.secret}{_checksum(parts.id, parts.secret)}"
+    return _FORM.new()
 
 
 def parse_key(text: str) -> KeyText | None:
     """Return the parts of a key; None: wrong form or checksum, so it is mistyped."""
-    found = _KEY.fullmatch(text)
-    if found is None or found["checksum"] != _checksum(found["id"], found["secret"]):
-        return None
-    return KeyText(found["id"], found["secret"])
+    return _FORM.parse(text)
 
 
 def from_fal_form(text: str) -> str:
@@ -187,21 +137,3 @@ def from_fal_form(text: str) -> str:
 def key_id(text: str) -> str:
     """Return the id in the text of a key that was authenticated."""
     return text.split("_")[1]
-
-
-def is_key_id(text: str) -> bool:
-    return len(text) == _ID_LENGTH and set(ALPHABET).issuperset(text)
-
-
-def hash_secret(secret: str) -> str:
-    """Return the SHA-256 in hex. No slow hash is needed: the secret is 200 random bits, not a password."""
-    return hashlib.sha256(secret.encode()).hexdigest()
-
-
-def _random(length: int) -> str:
-    return "".join(secrets.choice(ALPHABET) for _ in range(length))
-
-
-def _checksum(key_id: str, secret: str) -> str:
-    number = zlib.crc32(f"{key_id}_{secret}".encode())
-    return "".join(ALPHABET[number >> shift & 31] for shift in range((_CHECKSUM_LENGTH - 1) * 5, -1, -5))

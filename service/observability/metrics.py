@@ -141,6 +141,14 @@ VIDEOS = Counter(
 
 DISPATCH_PAUSES = Counter("gateway_dispatch_pauses", "Pauses of dispatch that fal's responses caused.", ("cause",))
 
+ACTS = Counter(
+    "gateway_acts",
+    "Acts of operators and managing acts of tenants in the audit trail, by kind of actor and outcome.",
+    ("actor", "outcome"),
+)
+OPERATOR_LOGINS_REFUSED = Counter(
+    "gateway_operator_logins_refused", "Calls and logins of operators with a token that is not valid."
+)
 RECONCILIATIONS = Counter(
     "gateway_reconciliations",
     "Unconfirmed submits compared with fal's billing events: adopted, ambiguous, not billed, or events unavailable.",

@@ -49,6 +49,8 @@ from service.usecases.operations.audit_jobs import AuditJobs
 from service.usecases.operations.doctor import Doctor
 from service.usecases.operations.readiness import Readiness
 from service.usecases.operations.unconfirmed import UnconfirmedService
+from service.usecases.operators.authentication import OperatorAuthenticator
+from service.usecases.operators.operators import Operators
 from service.usecases.tenants.access_tickets import AccessTickets
 from service.usecases.tenants.authentication import Authenticator
 from service.usecases.tenants.end_users import EndUsers
@@ -58,6 +60,7 @@ from service.usecases.tenants.read_limiter import ReadLimiter
 from service.usecases.tenants.tenants import Tenants
 from service.usecases.tenants.usage import Usage
 from service.usecases.tenants.usage_reports import UsageReports
+from service.usecases.trail.trail import Trail
 from service.usecases.webhooks.endpoints import Endpoints
 from service.usecases.webhooks.redelivery import DeliveryService
 
@@ -122,6 +125,14 @@ class OperationServices:
 
 
 @dataclass(frozen=True, slots=True)
+class OperatorServices:
+    """Operators and their authentication."""
+
+    service: Operators
+    authenticator: OperatorAuthenticator
+
+
+@dataclass(frozen=True, slots=True)
 class Runtime:
     """Everything that a process needs, open."""
 
@@ -133,6 +144,8 @@ class Runtime:
     tenants: TenantServices
     webhooks: WebhookServices
     operations: OperationServices
+    operators: OperatorServices
+    trail: Trail
     queues: WorkQueues
 
     @property
@@ -183,6 +196,8 @@ def _build(core: Core) -> Runtime:
         ),
         webhooks=_webhooks(core, tenants),
         operations=_operations(core, tenants),
+        operators=_operators(core),
+        trail=core.trail,
         queues=WorkQueues(core),
     )
 
@@ -304,6 +319,15 @@ def _webhooks(core: Core, tenants: Tenants) -> WebhookServices:
             core.reads,
             clock=clock,
         ),
+    )
+
+
+def _operators(core: Core) -> OperatorServices:
+    store, token = core.stores.operators, core.settings.admin_token
+    admin_token = None if token is None else token.get_secret_value()
+    return OperatorServices(
+        service=Operators(store, clock=core.clock),
+        authenticator=OperatorAuthenticator(store, admin_token=admin_token, clock=core.clock),
     )
 
 

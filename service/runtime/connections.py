@@ -32,6 +32,7 @@ from service.store.money.money import MoneyStore
 from service.store.money.prices import PriceStore
 from service.store.money.usage import UsageStore
 from service.store.money.usage_reports import UsageReportStore
+from service.store.operators.operators import OperatorStore
 from service.store.queues.due import DueStore
 from service.store.queues.tenant_queue import QueueStore
 from service.store.redis import health
@@ -46,6 +47,7 @@ from service.store.tenants.rates import RateLimiter
 from service.store.tenants.sealing import Purpose, Sealer
 from service.store.tenants.tenants import TenantStore
 from service.store.tenants.upload_tickets import UploadTicketStore
+from service.store.trail.trail import TrailStore
 from service.store.webhooks.deliveries import DeliveryStore
 from service.store.webhooks.delivery_log import DeliveryLog
 from service.store.webhooks.endpoints import EndpointStore
@@ -211,6 +213,8 @@ class Stores:
         self.end_users = EndUserStore(redis)
         self.overviews = OverviewStore(redis)
         self.erasures = ErasureStore(redis)
+        self.operators = OperatorStore(redis)
+        self.trail = TrailStore(redis, reports=reports, retention=settings.trail_retention)
         self.rates = RateLimiter(redis)
         self.heartbeats = HeartbeatStore(redis)
         self.stored_bytes = StoredBytesStore(redis)

@@ -36,6 +36,7 @@ from service.usecases.operations.audit_jobs import AuditJobs
 from service.usecases.operations.storage_sampler import StorageSampler
 from service.usecases.tenants.erasure import ErasureJobs
 from service.usecases.tenants.usage_reports import UsageReports
+from service.usecases.trail.trail import Trail
 from service.usecases.webhooks.attempt_shares import AttemptShares
 from service.usecases.webhooks.delivery import DeliveryWorker
 from service.usecases.webhooks.endpoint_health import EndpointHealthMonitor
@@ -66,6 +67,7 @@ class Core:
     erasure_jobs: ErasureJobs
     usage_reports: UsageReports
     reads: ReadQueue
+    trail: Trail
 
     @property
     def clock(self) -> StoreClock:
@@ -102,6 +104,7 @@ def build_core(settings: Settings, connections: Connections) -> Core:
         ),
         usage_reports=UsageReports(stores.usage_reports, stores.due, reads, clock=clock),
         reads=reads,
+        trail=Trail(stores.trail, tenant_daily_acts=settings.tenant_daily_acts, clock=clock),
     )
 
 
@@ -281,6 +284,7 @@ def _sweeper(core: Core) -> DeadlineSweeper:
         core.audit_jobs,
         core.usage_reports,
         StorageSampler(stores.stored_bytes, clock=core.clock),
+        core.trail,
         clock=core.clock,
     )
 

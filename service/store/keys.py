@@ -120,6 +120,19 @@ Tenants and end users
 {sg}:tenant:<t>:end_user:<p>:erasure      hash    1 week after  state, counts of generations and in_flight, started,
                                                   its end       finished
 
+Operators and the audit trail
+{sg}:operators                            zset    -             ids of all operators; score 0
+{sg}:operator:<id>                        string  -             the operator (JSON)
+{sg}:operator:<id>:tokens                 zset    -             ids of the operator's tokens; score 0
+{sg}:operator_token:<id>                  string  -             the token (JSON, hashed secret)
+{sg}:operator_token:<id>:used             string  -             minute of its last use (RFC 3339)
+{sg}:trail                                stream  trail         n number, d entry (JSON), b hash of the entry before,
+                                                  retention     h hash
+{sg}:trail_head                           hash    -             n number and h hash of the last entry of the trail
+{sg}:trail_pending                        hash    until its end acts that have begun -> entry without outcome (JSON)
+{sg}:tenant:<t>:trail                     zset    trail         ids of entries of the trail about the tenant; score =
+                                                  retention     time
+
 Processes
 {sg}:beat                                 string  -             when beat last ran
 {sg}:workers                              zset    minutes       "<queue> <host>:<pid>"; score = last heartbeat
@@ -168,6 +181,10 @@ JOB_DURATIONS: Final = f"{TAG}job_durations"
 TENANTS: Final = f"{TAG}tenants"
 STORED_BYTES: Final = f"{TAG}stored_bytes"
 STORED_BYTES_TURN: Final = f"{TAG}stored_bytes_turn"
+OPERATORS: Final = f"{TAG}operators"
+TRAIL: Final = f"{TAG}trail"
+TRAIL_HEAD: Final = f"{TAG}trail_head"
+TRAIL_PENDING: Final = f"{TAG}trail_pending"
 READINESS_PROBE: Final = f"{TAG}readiness_probe"
 #: Suffix of the due set of deliveries, and of a tenant's endpoint queues, whose receivers are not proven.
 UNPROVEN: Final = ":unproven"
@@ -198,6 +215,26 @@ def generations_of_end_user(tenant_id: str, end_user: str) -> str:
 
 def idempotency(tenant_id: str, digest: str) -> str:
     return f"{TAG}idempotency:{tenant_id}:{digest}"
+
+
+def operator(operator_id: str) -> str:
+    return f"{TAG}operator:{operator_id}"
+
+
+def tokens_of_operator(operator_id: str) -> str:
+    return f"{TAG}operator:{operator_id}:tokens"
+
+
+def operator_token(token_id: str) -> str:
+    return f"{TAG}operator_token:{token_id}"
+
+
+def operator_token_used(token_id: str) -> str:
+    return f"{TAG}operator_token:{token_id}:used"
+
+
+def trail_of_tenant(tenant_id: str) -> str:
+    return f"{TAG}tenant:{tenant_id}:trail"
 
 
 def upload_ticket(ticket_id: str) -> str:

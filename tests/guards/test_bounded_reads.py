@@ -53,6 +53,7 @@ ALLOWED: Final = {
     "state/heartbeats.py: ZREMRANGEBYSCORE keys.WORKERS": "one entry for each queue of each process",
     "tenants/delete_tenant.lua: ZRANGE api_keys_key": "API keys of one tenant; operators create them",
     "tenants/delete_tenant.lua: HKEYS endpoints_key": "MOST_ENDPOINTS (20)",
+    "trail/trail.py: HGETALL keys.TRAIL_PENDING": "acts under way, and those of processes that ended within an hour",
     "webhooks/claim_deliveries.lua: ZREMRANGEBYSCORE leases": "attempts under way to one endpoint, limited by Caps",
     "webhooks/endpoints.py: HGETALL keys.endpoints_of_tenant(tenant_id)": "MOST_ENDPOINTS (20)",
 }

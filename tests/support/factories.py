@@ -10,12 +10,16 @@ from pydantic import SecretStr
 from service.clock import MOST_SKEW
 from service.config.settings import Settings
 from service.domain import ids
+from service.domain.actor import Actor, ActorKind
+from service.domain.credential import hash_secret
 from service.domain.failure import Failure
 from service.domain.generation import Due, Generation, LogLine, Output, Video
+from service.domain.operator import Operator, OperatorToken, Role, new_token_text
 from service.domain.request import CreateGeneration, RequestLimits, parse_create
 from service.domain.signing import new_secret
 from service.domain.status import Status
-from service.domain.tenant import ApiKey, Tenant, hash_secret, new_key_text
+from service.domain.tenant import ApiKey, Tenant, new_key_text
+from service.domain.trail import Entry, Outcome
 from service.domain.webhook import Attempt, Delivery
 
 NOW: Final = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
@@ -133,6 +137,27 @@ def api_key(tenant_id: str, **changes: Any) -> tuple[ApiKey, str]:
     parts, text = new_key_text()
     made = ApiKey(id=parts.id, tenant_id=tenant_id, secret_hash=hash_secret(parts.secret), created_at=NOW)
     return replace(made, **changes), text
+
+
+def operator(**changes: Any) -> Operator:
+    made = Operator(id=ids.new(ids.OPERATOR, NOW), name="Ada", role=Role.OPERATOR, created_at=NOW)
+    return replace(made, **changes)
+
+
+def operator_token(operator_id: str, **changes: Any) -> tuple[OperatorToken, str]:
+    """Return the record and the text of the token."""
+    parts, text = new_token_text()
+    made = OperatorToken(id=parts.id, operator_id=operator_id, secret_hash=hash_secret(parts.secret), created_at=NOW)
+    return replace(made, **changes), text
+
+
+def actor(**changes: Any) -> Actor:
+    return replace(Actor(kind=ActorKind.OPERATOR, id="opr_1", name="Ada", role=Role.OPERATOR), **changes)
+
+
+def trail_entry(**changes: Any) -> Entry:
+    made = Entry(at=NOW, actor=actor(), action="pause_dispatch", reason="maintenance", outcome=Outcome.DONE)
+    return replace(made, **changes)
 
 
 def generation(**changes: Any) -> Generation:

@@ -160,6 +160,12 @@ async def _revoke(world: World) -> None:
     assert await world.stores.tenants.update_key(replace(world.key, revoked_at=NOW))
 
 
+async def _insert_token(world: World) -> None:
+    operator = factories.operator()
+    assert await world.stores.operators.insert(operator)
+    assert await world.stores.operators.insert_token(factories.operator_token(operator.id)[0])
+
+
 async def _change_endpoint(world: World) -> None:
     assert isinstance(await world.stores.endpoints.put(replace(world.endpoint, description="changed")), Endpoint)
 
@@ -241,6 +247,14 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "generations.purge": Operation(_purge),
     "heartbeats.note_beat": Operation(lambda w: w.stores.heartbeats.note_beat(NOW), waits=False),
     "heartbeats.note_worker": Operation(lambda w: w.stores.heartbeats.note_worker("a:1", ["x"], NOW), waits=False),
+    "operators.insert": Operation(lambda w: w.stores.operators.insert(factories.operator()), "refused"),
+    "operators.insert_token": Operation(_insert_token, "refused"),
+    "operators.update": Operation(lambda w: w.stores.operators.update(factories.operator())),
+    "operators.update_token": Operation(
+        lambda w: w.stores.operators.update_token(factories.operator_token("opr_1")[0])
+    ),
+    "trail.begin": Operation(lambda w: w.stores.trail.begin("act_1", factories.trail_entry(), daily_limit=None)),
+    "trail.append": Operation(lambda w: w.stores.trail.append("act_1", factories.trail_entry(), NOW)),
     "prices.count_mismatch": Operation(lambda w: w.stores.prices.count_mismatch("480p")),
     "prices.reset": Operation(lambda w: w.stores.prices.reset("480p")),
     "queue.claim": Operation(_claim_slot, waits=False),

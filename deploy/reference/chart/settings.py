@@ -29,6 +29,9 @@ _PATTERNS: Final = {"public_url": r"^https?://[^/?#@\s]+(/[A-Za-z0-9._~-]+)*/?$"
 #: What the probes, the ports and the policies of the chart rely on.
 FIXED: Final = {"metrics_host": "0.0.0.0", "metrics_port": "9100"}  # noqa: S104 pods have no other address
 
+#: Read by commands that a person runs, never by a pod.
+COMMAND_LINE: Final = frozenset({"operator_token"})
+
 
 def schema() -> Schema:
     described = Settings.model_json_schema()["properties"]
@@ -41,7 +44,7 @@ def schema() -> Schema:
 
 def secrets() -> set[str]:
     """Return the names of the settings that pods read from the Secret."""
-    return {name for name, field in Settings.model_fields.items() if is_secret(field)}
+    return {name for name, field in Settings.model_fields.items() if is_secret(field)} - COMMAND_LINE
 
 
 def _setting(name: str, described: Schema) -> Schema:
@@ -49,6 +52,8 @@ def _setting(name: str, described: Schema) -> Schema:
     variable = PREFIX + name.upper()
     if name in secrets() - _PROXIES:
         return {"const": f"(unset: {variable} belongs to the Secret that secrets.existingSecret names)"}
+    if name in COMMAND_LINE:
+        return {"const": f"(unset: {variable} is for the command line)"}
     if name in FIXED:
         return {"const": f"(unset: the chart sets {variable} to {FIXED[name]})"}
     found = {"description": described.get("description", ""), **_accepted(described)}

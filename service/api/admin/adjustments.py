@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 from fastapi import APIRouter
 from typing_extensions import TypedDict
 
-from service.api.http.dependencies import OPERATOR, Gateway, json_of
+from service.api.http.audited import AuditedRoute
+from service.api.http.dependencies import ADMIN, Gateway, json_of
 from service.api.schemas import problems
 from service.domain import ids
 from service.domain.adjustment import Adjustment, Correction
@@ -15,7 +16,7 @@ from service.domain.pricing import usd
 from service.errors import NotFound
 from service.runtime import Runtime
 
-router = APIRouter(prefix="/admin/v1", tags=["admin"], dependencies=[OPERATOR])
+router = APIRouter(prefix="/admin/v1", tags=["admin"], route_class=AuditedRoute)
 
 
 @described
@@ -41,6 +42,7 @@ class AdjustmentView(TypedDict):
 @router.post(
     "/adjustments",
     summary="Adjust a cost",
+    dependencies=[ADMIN],
     description="Adds a signed amount to the cost of a generation, its three budget windows and the usage report, and"
     " writes it into the ledger. If the record of the generation is purged, give tenant, end user and day.",
     responses=problems(404, 409),

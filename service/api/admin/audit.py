@@ -2,18 +2,20 @@
 
 from fastapi import APIRouter
 
-from service.api.http.dependencies import OPERATOR, Gateway
+from service.api.http.audited import AuditedRoute
+from service.api.http.dependencies import ON_CALL, VIEWER, Gateway
 from service.api.schemas import AuditProgressView, AuditView, problems
 from service.domain.generation_view import rfc3339
 from service.usecases.operations.audit import Progress
 from service.usecases.operations.audit_jobs import Report
 
-router = APIRouter(prefix="/admin/v1", tags=["admin"], dependencies=[OPERATOR])
+router = APIRouter(prefix="/admin/v1", tags=["admin"], route_class=AuditedRoute)
 
 
 @router.get(
     "/audit",
     summary="Audit money and slots",
+    dependencies=[VIEWER],
     description="Compares ledger, budget windows, holds and slots, in this call if the ledger has 20,000 entries at "
     "most. For a larger ledger it shows the audit that `POST` started. Under traffic, a change between two reads can "
     "look like a difference.",
@@ -26,6 +28,7 @@ async def read_audit(gateway: Gateway) -> AuditView:
 @router.post(
     "/audit",
     summary="Start an audit",
+    dependencies=[ON_CALL],
     description="Workers run it; `GET` shows the progress. If an audit runs already, it continues.",
     status_code=202,
 )

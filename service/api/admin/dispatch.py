@@ -7,7 +7,8 @@ from typing_extensions import TypedDict
 
 from service.api.admin.schemas import TenantView
 from service.api.admin.tenants import tenant_answer
-from service.api.http.dependencies import OPERATOR, Gateway, json_of
+from service.api.http.audited import AuditedRoute
+from service.api.http.dependencies import ON_CALL, VIEWER, Gateway, json_of
 from service.api.http.preconditions import IF_MATCH, Version
 from service.api.schemas import problems
 from service.domain.described import Timestamp, described
@@ -15,7 +16,7 @@ from service.domain.dispatch_gate import Gate
 from service.domain.generation_view import rfc3339
 from service.domain.reason import ActReason, Reason, TenantReason
 
-router = APIRouter(prefix="/admin/v1", tags=["admin"], dependencies=[OPERATOR])
+router = APIRouter(prefix="/admin/v1", tags=["admin"], route_class=AuditedRoute)
 
 
 @described
@@ -68,6 +69,7 @@ def dispatch_view(gate: Gate) -> DispatchView:
 @router.get(
     "/dispatch",
     summary="Read the state of dispatch",
+    dependencies=[VIEWER],
     description="Whether generations are submitted; if not, since when and why.",
 )
 async def read_dispatch(gateway: Gateway) -> DispatchView:
@@ -77,6 +79,7 @@ async def read_dispatch(gateway: Gateway) -> DispatchView:
 @router.post(
     "/pause",
     summary="Pause dispatch",
+    dependencies=[ON_CALL],
     description="No generation is submitted until `resume`. Polls, callbacks and webhooks continue.",
 )
 async def pause_dispatch(gateway: Gateway, body: Annotated[Reason, json_of(Reason)]) -> DispatchView:
@@ -86,6 +89,7 @@ async def pause_dispatch(gateway: Gateway, body: Annotated[Reason, json_of(Reaso
 @router.post(
     "/drain",
     summary="Drain the gateway",
+    dependencies=[ON_CALL],
     description="Creates are refused with 503 until `resume`. Accepted generations continue to their end.",
 )
 async def drain_gateway(gateway: Gateway, body: Annotated[Reason, json_of(Reason)]) -> DispatchView:
@@ -95,6 +99,7 @@ async def drain_gateway(gateway: Gateway, body: Annotated[Reason, json_of(Reason
 @router.post(
     "/resume",
     summary="Resume dispatch",
+    dependencies=[ON_CALL],
     description="Ends a pause, a drain, and a lock or failure state.",
 )
 async def resume_dispatch(gateway: Gateway) -> DispatchView:
@@ -104,6 +109,7 @@ async def resume_dispatch(gateway: Gateway) -> DispatchView:
 @router.post(
     "/tenants/{tenant_id}/pause",
     summary="Pause a tenant",
+    dependencies=[ON_CALL],
     description="None of its generations is submitted until `unpause`. Its API keys still work. A second call "
     "changes nothing: the first reason stays.",
     responses=problems(412, 422),
@@ -123,6 +129,7 @@ async def pause_tenant(
 @router.post(
     "/tenants/{tenant_id}/unpause",
     summary="End the pause of a tenant",
+    dependencies=[ON_CALL],
     description="Its generations are submitted again. A suspension stays. Does nothing if the tenant is not paused.",
     responses=problems(412, 422),
     openapi_extra={"parameters": [IF_MATCH]},
@@ -140,6 +147,7 @@ async def unpause_tenant(
 @router.post(
     "/tenants/{tenant_id}/unsuspend",
     summary="End the suspension of a tenant",
+    dependencies=[ON_CALL],
     description="Its API keys work again. A pause stays. Does nothing if the tenant is not suspended.",
     responses=problems(412, 422),
     openapi_extra={"parameters": [IF_MATCH]},
@@ -157,6 +165,7 @@ async def unsuspend_tenant(
 @router.post(
     "/tenants/{tenant_id}/resume",
     summary="Resume a tenant",
+    dependencies=[ON_CALL],
     description="Ends a suspension **and** a pause. `unsuspend` and `unpause` end one of them.",
     responses=problems(412, 422),
     openapi_extra={"parameters": [IF_MATCH]},

@@ -20,22 +20,23 @@ from service.api.admin.schemas import (
     month_view,
     tenant_view,
 )
+from service.api.http.audited import AuditedRoute, reads_personal_data
 from service.api.http.compression import NO_TRANSFORM
 from service.api.http.cursors import decode_cursor, page_of
-from service.api.http.dependencies import OPERATOR, Gateway, json_of, optional_json_of
+from service.api.http.dependencies import ADMIN, ON_CALL, VIEWER, Gateway, json_of, optional_json_of
 from service.api.http.preconditions import IF_MATCH, Version, show_version
 from service.api.schemas import TraceView, problems
 from service.domain import ids
 from service.domain.reason import SuspensionReason
 from service.domain.tenant import Tenant
 
-router = APIRouter(prefix="/admin/v1", tags=["admin"], dependencies=[OPERATOR])
+router = APIRouter(prefix="/admin/v1", tags=["admin"], route_class=AuditedRoute)
 
 
 @router.post(
     "/tenants",
     summary="Create a tenant",
-    dependencies=[NO_TRANSFORM],
+    dependencies=[ADMIN, NO_TRANSFORM],
     description="The response has the webhook secret; no other operator's response shows it.",
     status_code=201,
 )
@@ -51,6 +52,7 @@ async def create_tenant(
 @router.get(
     "/tenants",
     summary="List tenants",
+    dependencies=[VIEWER],
     description="All tenants in pages. Without the money of the month; read one tenant for it.",
 )
 async def list_tenants(
@@ -67,6 +69,7 @@ async def list_tenants(
 @router.get(
     "/tenants/{tenant_id}",
     summary="Read a tenant",
+    dependencies=[VIEWER],
     description="Its limits and the money of this month. `ETag` has the version for `If-Match`.",
 )
 async def read_tenant(gateway: Gateway, tenant_id: str, response: Response) -> TenantView:
@@ -77,6 +80,7 @@ async def read_tenant(gateway: Gateway, tenant_id: str, response: Response) -> T
 @router.patch(
     "/tenants/{tenant_id}",
     summary="Change a tenant",
+    dependencies=[ADMIN],
     description="A budget below what is held and spent is accepted; `month.over` is then true.",
     responses=problems(412, 422),
     openapi_extra={"parameters": [IF_MATCH]},
@@ -96,6 +100,7 @@ async def change_tenant(
 @router.post(
     "/tenants/{tenant_id}/suspend",
     summary="Suspend a tenant",
+    dependencies=[ON_CALL],
     description="All requests with its keys are refused with 403 until `unsuspend`, except `GET /v1/me`. Its queued "
     "generations continue. A second call changes the reason if it gives one.",
     responses=problems(412, 422),
@@ -115,6 +120,7 @@ async def suspend_tenant(
 @router.delete(
     "/tenants/{tenant_id}",
     summary="Delete a tenant",
+    dependencies=[ADMIN],
     description="Refused with 409 while generations have not ended or webhooks are pending.",
     status_code=204,
     responses={204: {"description": "Deleted, with its keys."}, **problems(409, 412)},
@@ -135,7 +141,7 @@ async def delete_tenant(
 @router.post(
     "/tenants/{tenant_id}/keys",
     summary="Create an API key",
-    dependencies=[NO_TRANSFORM],
+    dependencies=[ADMIN, NO_TRANSFORM],
     description="Only this response shows the key.",
     status_code=201,
 )
@@ -151,6 +157,7 @@ async def create_api_key(
 @router.get(
     "/tenants/{tenant_id}/keys",
     summary="List the API keys of a tenant",
+    dependencies=[VIEWER],
     description="Names, scopes and times. Never the keys, which are stored as hashes.",
 )
 async def list_api_keys(gateway: Gateway, tenant_id: str) -> ApiKeyList:
@@ -161,7 +168,7 @@ async def list_api_keys(gateway: Gateway, tenant_id: str) -> ApiKeyList:
 @router.post(
     "/tenants/{tenant_id}/keys/{key_id}/rotate",
     summary="Rotate an API key",
-    dependencies=[NO_TRANSFORM],
+    dependencies=[ADMIN, NO_TRANSFORM],
     description="Creates a successor with the same scopes and the same expiry. The old key expires after "
     "`overlap_seconds`. A key that is revoked or has expired cannot be rotated: create a new one.",
     status_code=201,
@@ -178,6 +185,7 @@ async def rotate_api_key(
 @router.post(
     "/tenants/{tenant_id}/keys/{key_id}/revoke",
     summary="Revoke an API key",
+    dependencies=[ADMIN],
     description="Every process refuses it within a second.",
     responses=problems(412),
 )
@@ -188,8 +196,10 @@ async def revoke_api_key(gateway: Gateway, tenant_id: str, key_id: str) -> ApiKe
 @router.get(
     "/tenants/{tenant_id}/end-users/{pseudonym}",
     summary="Find the end user behind a pseudonym",
+    dependencies=[ON_CALL],
     description="For a message of fal that names the pseudonym.",
 )
+@reads_personal_data
 async def trace_pseudonym(gateway: Gateway, tenant_id: str, pseudonym: str) -> TraceView:
     found = await gateway.tenants.end_users.trace(await gateway.tenants.service.get(tenant_id), pseudonym)
     return {

@@ -7,7 +7,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
-from service.api.http.dependencies import OPERATOR, Gateway, json_of
+from service.api.http.audited import AuditedRoute, reads_personal_data
+from service.api.http.dependencies import ON_CALL, VIEWER, Gateway, json_of
 from service.api.schemas import problems
 from service.domain.billing import REQUEST_ID
 from service.domain.described import Timestamp, describe, described
@@ -17,7 +18,7 @@ from service.domain.pricing import usd
 from service.runtime import Runtime
 from service.usecases.operations.unconfirmed import Dismissed, PaidAndLost, Unconfirmed
 
-router = APIRouter(prefix="/admin/v1", tags=["admin"], dependencies=[OPERATOR])
+router = APIRouter(prefix="/admin/v1", tags=["admin"], route_class=AuditedRoute)
 
 
 class ResolutionBody(BaseModel):
@@ -179,8 +180,10 @@ MOST_LISTED: Final = 1000
 @router.get(
     "/generations/{generation_id}",
     summary="Read any tenant's generation",
+    dependencies=[ON_CALL],
     description="The generation as its tenant sees it, with fields for operators: tenant, version, cost and fal's ids.",
 )
+@reads_personal_data
 async def read_any_generation(gateway: Gateway, generation_id: str) -> OperatorsGenerationView:
     return operators_view(await gateway.operations.unconfirmed.get(generation_id))
 
@@ -188,6 +191,7 @@ async def read_any_generation(gateway: Gateway, generation_id: str) -> Operators
 @router.post(
     "/generations/{generation_id}/resolve",
     summary="Resolve an unconfirmed submit",
+    dependencies=[ON_CALL],
     description="Adopts the fal request id, or declares that fal never accepted the job.",
     responses=problems(409),
 )
@@ -200,6 +204,7 @@ async def resolve_unconfirmed(
 @router.get(
     "/unconfirmed",
     summary="List unconfirmed generations, oldest first",
+    dependencies=[VIEWER],
     description="Generations that fal may have accepted, while their fal request id is unknown. End this with "
     "`resolve` or `dismiss`.",
 )
@@ -213,6 +218,7 @@ async def list_unconfirmed(
 @router.post(
     "/unconfirmed/dismiss",
     summary="Dismiss unconfirmed submits",
+    dependencies=[ON_CALL],
     description="Declares that fal never accepted those submitted before a time. Each fails at no cost. One call "
     "dismisses 200 at most; repeat it until `left` is 0.",
 )
@@ -223,6 +229,7 @@ async def dismiss_unconfirmed(gateway: Gateway, body: Annotated[Dismissal, json_
 @router.get(
     "/paid-and-lost",
     summary="List paid and lost generations, oldest first",
+    dependencies=[VIEWER],
     description="Generations that were given up although fal reported or may have billed a video.",
 )
 async def list_paid_and_lost(
@@ -235,6 +242,7 @@ async def list_paid_and_lost(
 @router.post(
     "/generations/{generation_id}/revive",
     summary="Revive a given-up generation",
+    dependencies=[ON_CALL],
     description="For a generation that failed with `upstream_timeout` or `submission_unconfirmed` although fal has "
     "the job. Its cost is taken back and held again, and it is polled until fal reports its end.",
     responses=problems(409),

@@ -3,7 +3,6 @@
 The hot routes (create, read, list, fal status) call the functions; all others name the types in their signatures.
 """
 
-import hmac
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, Final
@@ -15,18 +14,22 @@ from fastapi.security import SecurityScopes
 from fastapi.security.base import SecurityBase
 from pydantic import BaseModel, TypeAdapter
 
+from service.api.http.audited import begin_act
 from service.api.http.bodies import json_body, optional_json_body
+from service.api.http.client_address import client_address
 from service.api.http.middleware import RAW_PATH
 from service.api.http.queries import check_query
 from service.api.http.request_headers import header
-from service.domain.credential_kinds import fault_of_admin_token
+from service.domain.actor import Actor, ActorKind
+from service.domain.operator import Role
 from service.domain.request import parse
 from service.domain.tenant import Scope, Tenant, key_id
-from service.errors import Malformed, NotFound, RateLimited, Unauthenticated
+from service.errors import Malformed, RateLimited, Unauthenticated
 from service.observability import log
 from service.runtime import Runtime
 from service.store.tenants.rates import RateLimitResult
 from service.usecases.tenants.authentication import Caller
+from service.usecases.trail.recording import note_reason
 
 LONGEST_WAIT: Final = 60
 #: Description of both parameters, so that a reader of one learns of the other.
@@ -76,8 +79,9 @@ async def authenticate_poll(request: Request, key: str, generation_id: str) -> T
 
 
 def note_caller(request: Request, caller: Caller) -> None:
-    """Put the tenant into the scope, and tenant and key into the log context."""
+    """Put the caller into the scope, and tenant and key into the log context."""
     request.scope["tenant"] = caller.tenant.id
+    request.scope["caller"] = caller
     log.bind(tenant=caller.tenant.id, key_id=caller.key.id)
 
 
@@ -142,7 +146,11 @@ class ApiKey(SecurityBase):
     model = HTTPBearer()
 
     async def __call__(self, request: Request, needed: SecurityScopes) -> Tenant:
-        return await tenant(request, Scope(needed.scopes[0]))
+        scope = Scope(needed.scopes[0])
+        found = await tenant(request, scope)
+        if scope is Scope.MANAGE:
+            await begin_act(request, _actor(request))
+        return found
 
 
 class AnyKey(SecurityBase):
@@ -159,20 +167,34 @@ class AnyKey(SecurityBase):
         return caller
 
 
-class AdminToken(SecurityBase):
-    """The operator's token, compared in constant time. Without the setting there is no admin API: 404."""
+class OperatorToken(SecurityBase):
+    """An operator's token, or the admin token. It needs the role that ``Security`` names."""
 
     scheme_name = "adminToken"
     model = HTTPBearer()
 
-    async def __call__(self, request: Request) -> None:
-        token = runtime(request).settings.admin_token
-        if token is None:
-            raise NotFound("There is no such route.")
-        given = bearer(request)
-        if not hmac.compare_digest(given.encode(), token.get_secret_value().encode()):
-            raise Unauthenticated(fault_of_admin_token(given))
+    async def __call__(self, request: Request, needed: SecurityScopes) -> Actor:
+        actor = await runtime(request).operators.authenticator.authenticate(
+            bearer(request), address=client_address(request.scope), request_id=request.scope["request_id"]
+        )
+        log.bind(actor=actor.name, actor_kind=actor.kind.value)
+        await begin_act(request, actor)
+        actor.require(Role(needed.scopes[0]))
         check_query(request)
+        return actor
+
+
+def _actor(request: Request) -> Actor:
+    """Return the API key that authenticated the request as an actor."""
+    caller: Caller = request.scope["caller"]
+    return Actor(
+        kind=ActorKind.API_KEY,
+        id=caller.key.id,
+        name=caller.key.name,
+        tenant_id=caller.tenant.id,
+        address=client_address(request.scope),
+        request_id=request.scope["request_id"],
+    )
 
 
 class JsonBody:
@@ -183,7 +205,7 @@ class JsonBody:
         self._adapter: TypeAdapter[Any] = TypeAdapter(model)
 
     async def __call__(self, request: Request) -> Any:
-        return parse(self._adapter, await json_body(request))
+        return _with_reason(parse(self._adapter, await json_body(request)))
 
 
 class OptionalJsonBody(JsonBody):
@@ -191,7 +213,13 @@ class OptionalJsonBody(JsonBody):
 
     async def __call__(self, request: Request) -> Any:
         body = await optional_json_body(request)
-        return parse(self._adapter, body) if body else self.model()
+        return _with_reason(parse(self._adapter, body) if body else self.model())
+
+
+def _with_reason(body: Any) -> Any:
+    """Record the reason in the body, if it has one, in the act of this call."""
+    note_reason(getattr(body, "reason", None))
+    return body
 
 
 def json_of(model: type[BaseModel]) -> Any:
@@ -212,4 +240,11 @@ Reader = Annotated[Tenant, Security(API_KEY, scopes=[Scope.READ.value])]
 Creator = Annotated[Tenant, Security(API_KEY, scopes=[Scope.GENERATE.value])]
 Manager = Annotated[Tenant, Security(API_KEY, scopes=[Scope.MANAGE.value])]
 AnyCaller = Annotated[Caller, Security(ANY_KEY)]
-OPERATOR: Final = Security(AdminToken())
+_OPERATOR: Final = OperatorToken()
+#: Route dependencies: the role that a route needs. The types give the actor too.
+VIEWER: Final = Security(_OPERATOR, scopes=[Role.VIEWER.value])
+ON_CALL: Final = Security(_OPERATOR, scopes=[Role.OPERATOR.value])
+ADMIN: Final = Security(_OPERATOR, scopes=[Role.ADMIN.value])
+Viewer = Annotated[Actor, VIEWER]
+OnCall = Annotated[Actor, ON_CALL]
+Admin = Annotated[Actor, ADMIN]

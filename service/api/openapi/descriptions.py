@@ -58,7 +58,7 @@ _RESULTS: Final = {
 _CALLERS: Final = {
     "apiKey": "Needs an API key with the scope `{scope}`.",
     "falKey": "Needs an API key with the scope `{scope}`.",
-    "adminToken": "Needs the admin token.",
+    "adminToken": "Needs an operator's token with the role `{scope}`.",
     "falSignature": "Needs a signature of fal.",
     "uploadTicket": "Needs the ticket of the upload URL.",
 }

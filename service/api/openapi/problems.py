@@ -138,6 +138,10 @@ _OCCURRENCES: Final = {
     "daily_limited": ("Daily limit of generations reached (10000 today, canceled ones included).", "/v1/generations"),
     "new_end_users_limited": ("Daily limit of new end users reached (1000 today).", "/v1/generations"),
     "deliveries_full": ("100000 webhook deliveries are stored, as many as may.", "/v1/generations"),
+    "too_many_changes": (
+        "More than 10000 changes of configuration today.",
+        f"/v1/webhook-endpoints/{v.ENDPOINT_ID}",
+    ),
     "too_many_tests": ("20 test events are not delivered yet.", f"/v1/webhook-endpoints/{v.ENDPOINT_ID}/test"),
     "end_user_limited": ("This end user has had 20 generations today, as many as it may.", "/v1/generations"),
     "clip_limit": ("The measurement of the file took longer than 30 seconds.", "/v1/uploads"),

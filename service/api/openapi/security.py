@@ -14,7 +14,8 @@ SCHEMES: Final = {
     "adminToken": {
         "type": "http",
         "scheme": "bearer",
-        "description": "The operator's token, from the setting `GATEWAY_ADMIN_TOKEN`.",
+        "description": "An operator's token, `sgo_…`, or the value of the setting `GATEWAY_ADMIN_TOKEN`. Roles: "
+        "`viewer` reads, `operator` also acts on call, `admin` also manages tenants, money and operators.",
     },
     "falSignature": {
         "type": "apiKey",

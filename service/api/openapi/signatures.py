@@ -6,7 +6,7 @@ from typing import Any, Final
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
-from service.api.http.dependencies import AdminToken, AnyKey, ApiKey, JsonBody, OptionalJsonBody
+from service.api.http.dependencies import AnyKey, ApiKey, JsonBody, OperatorToken, OptionalJsonBody
 from service.api.schemas import body_of, problems
 
 _BODY: Final = (400, 408, 413, 415, 422)
@@ -36,8 +36,8 @@ def _callers_errors(calls: list[Any]) -> Iterator[int]:
             yield from (401, 403, 429, 503)
         elif isinstance(call, AnyKey):
             yield from (401, 429, 503)
-        elif isinstance(call, AdminToken):
-            yield from (401, 503)
+        elif isinstance(call, OperatorToken):
+            yield from (401, 403, 503)
 
 
 def _dependants(dependant: Dependant) -> Iterator[Dependant]:

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime
 
+from service.api.http.audited import AuditedRoute
 from service.api.http.cursors import decode_cursor, encode_cursor, page_of
 from service.api.http.dependencies import Gateway, Manager, Reader, json_of
 from service.api.http.timestamps import in_range
@@ -20,7 +21,7 @@ from service.api.v1.webhook_schemas import (
 from service.domain import ids
 from service.domain.webhook import DeliveryFilter, DeliveryStatus, EventType
 
-router = APIRouter(prefix="/v1/deliveries", tags=["webhooks"])
+router = APIRouter(prefix="/v1/deliveries", tags=["webhooks"], route_class=AuditedRoute)
 
 
 @router.get(

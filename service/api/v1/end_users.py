@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 
+from service.api.http.audited import AuditedRoute
 from service.api.http.dependencies import EndUserId, Gateway, Manager, Reader, optional_json_of
 from service.api.schemas import EndUserView, ErasedView
 from service.domain.erasure import Erasure
@@ -12,7 +13,7 @@ from service.domain.pricing import usd
 from service.domain.reason import BlockReason
 from service.usecases.tenants.end_users import EndUser
 
-router = APIRouter(prefix="/v1/end-users", tags=["end users"])
+router = APIRouter(prefix="/v1/end-users", tags=["end users"], route_class=AuditedRoute)
 
 
 async def _is_known(gateway: Gateway, caller: Manager, end_user_id: EndUserId) -> None:

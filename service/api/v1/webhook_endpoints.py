@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Response
 
+from service.api.http.audited import AuditedRoute
 from service.api.http.compression import NO_TRANSFORM
 from service.api.http.dependencies import Gateway, Manager, Reader, json_of
 from service.api.http.preconditions import IF_MATCH, Version, show_version
@@ -30,7 +31,7 @@ from service.domain.webhook_endpoint import Endpoint
 from service.domain.webhook_endpoint_view import EndpointView, FailingView, public
 from service.usecases.webhooks.endpoints import EndpointPatch, EndpointSpec
 
-router = APIRouter(prefix="/v1/webhook-endpoints", tags=["webhooks"])
+router = APIRouter(prefix="/v1/webhook-endpoints", tags=["webhooks"], route_class=AuditedRoute)
 well_known = APIRouter(prefix="/.well-known/webhook-keys", tags=["webhooks"])
 
 _DEFAULT: Final = "With `default` as the id: the secret that signs webhooks to the `webhook_url` of a request."

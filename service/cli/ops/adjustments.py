@@ -4,9 +4,10 @@ import json
 from typing import Any
 
 from service.api.admin.adjustments import AdjustmentView, adjusted
-from service.cli.ops.session import with_runtime
+from service.cli.ops.session import Command, with_runtime
 from service.cli.output import show
 from service.domain.adjustment import ADJUSTMENT
+from service.domain.operator import Role
 from service.domain.request import parse
 from service.runtime import Runtime
 
@@ -17,4 +18,5 @@ def adjust(fields: dict[str, Any]) -> None:
     async def work(runtime: Runtime) -> AdjustmentView:
         return await adjusted(runtime, parse(ADJUSTMENT, body))
 
-    show(with_runtime(work))
+    act = Command(action="adjust_cost", role=Role.ADMIN, target=fields["generation_id"], reason=fields["reason"])
+    show(with_runtime(work, act=act))

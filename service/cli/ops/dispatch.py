@@ -7,8 +7,9 @@ from typing import Final
 import typer
 
 from service.api.admin.dispatch import dispatch_view
-from service.cli.ops.session import refused, with_runtime
+from service.cli.ops.session import Command, refused, with_runtime
 from service.cli.output import show
+from service.domain.operator import Role
 from service.domain.reason import REASON
 from service.domain.request import parse
 from service.errors import Invalid
@@ -19,17 +20,21 @@ _POLL_SECONDS: Final = 1.0
 
 def pause(reason: str) -> None:
     why = _checked(reason)
-    show(dispatch_view(with_runtime(lambda runtime: runtime.operations.gate.pause(why))))
+    act = Command(action="pause_dispatch", role=Role.OPERATOR, reason=why)
+    show(dispatch_view(with_runtime(lambda runtime: runtime.operations.gate.pause(why), act=act)))
 
 
 def resume() -> None:
-    show(dispatch_view(with_runtime(lambda runtime: runtime.operations.gate.resume())))
+    act = Command(action="resume_dispatch", role=Role.OPERATOR)
+    show(dispatch_view(with_runtime(lambda runtime: runtime.operations.gate.resume(), act=act)))
 
 
 def drain(reason: str, timeout: float) -> None:
     """Refuse creates until all generations have ended. After ``timeout`` seconds exit 1; the drain stays on."""
     why = _checked(reason)
-    left = with_runtime(lambda runtime: _drain(runtime, why, timeout))
+    act = Command(action="drain_gateway", role=Role.OPERATOR, reason=why)
+    show(dispatch_view(with_runtime(lambda runtime: runtime.operations.gate.drain(why), act=act)))
+    left = with_runtime(lambda runtime: _wait_until_drained(runtime, timeout))
     if left:
         typer.echo(f"{left} generations have not ended yet; still draining. `resume` accepts new ones.", err=True)
         raise typer.Exit(1)
@@ -44,8 +49,8 @@ def _checked(reason: str) -> str:
         raise refused(error) from None
 
 
-async def _drain(runtime: Runtime, reason: str, timeout: float) -> int:
-    show(dispatch_view(await runtime.operations.gate.drain(reason)))
+async def _wait_until_drained(runtime: Runtime, timeout: float) -> int:
+    """Return the number of unfinished generations when none is left or the time is over."""
     give_up = asyncio.get_running_loop().time() + timeout
     while left := await runtime.stores.queue.unfinished():
         if asyncio.get_running_loop().time() >= give_up:

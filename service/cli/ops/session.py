@@ -1,10 +1,12 @@
 """What all operator commands share: settings, an open runtime, and errors as messages with exit codes."""
 
 import asyncio
+import getpass
 import os
 import re
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import typer
@@ -14,7 +16,9 @@ from pydantic_settings import SettingsError
 from service.config.secret_files import SecretFileError
 from service.config.settings import PREFIX, Settings
 from service.config.unknown import unknown_variables
+from service.domain.actor import Actor, ActorKind
 from service.domain.models.registry import ModelsError
+from service.domain.operator import Role
 from service.errors import GatewayError, Invalid, StoreUnavailable
 from service.model_registry import registry_of
 
@@ -62,8 +66,22 @@ def _print_unknown() -> None:
         typer.echo(f"{unknown.name}: is not a setting{meant}", err=True)
 
 
-def with_runtime(use: "Callable[[Runtime], Awaitable[Result]]") -> Result:
-    """Run ``use`` with an open runtime. Errors of the gateway become a message on stderr and exit code 1 or 2."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """An act of the command line, for the audit trail. ``action`` is the operation id of the same call of the API."""
+
+    action: str
+    role: Role
+    target: str | None = None
+    tenant_id: str | None = None
+    reason: str | None = None
+
+
+def with_runtime(use: "Callable[[Runtime], Awaitable[Result]]", *, act: Command | None = None) -> Result:
+    """Run ``use`` with an open runtime. Errors of the gateway become a message on stderr and exit code 1 or 2.
+
+    ``act``: what the audit trail records, and the role that it needs. None: a read, for which every role is enough.
+    """
     from service.observability import log  # noqa: PLC0415
     from service.observability.start import warn_of_unknown_variables  # noqa: PLC0415
     from service.runtime import open_runtime  # noqa: PLC0415
@@ -76,7 +94,14 @@ def with_runtime(use: "Callable[[Runtime], Awaitable[Result]]") -> Result:
 
     async def opened() -> Result:
         async with open_runtime(settings) as runtime:
-            return await use(runtime)
+            actor = await _actor(runtime)
+            if act is None:
+                return await use(runtime)
+            async with runtime.trail.act(
+                actor, act.action, target=act.target, tenant_id=act.tenant_id, reason=act.reason
+            ):
+                actor.require(act.role)
+                return await use(runtime)
 
     try:
         return asyncio.run(opened())
@@ -88,6 +113,21 @@ def with_runtime(use: "Callable[[Runtime], Awaitable[Result]]") -> Result:
     except GatewayError as error:
         typer.echo(error.detail, err=True)
         raise typer.Exit(1) from None
+
+
+async def _actor(runtime: "Runtime") -> Actor:
+    """Return the operator of GATEWAY_OPERATOR_TOKEN; without it the local user, who has all secrets anyway."""
+    token = runtime.settings.operator_token
+    if token is not None:
+        return await runtime.operators.authenticator.authenticate(token.get_secret_value())
+    return Actor(kind=ActorKind.LOCAL, name=_local_user(), role=Role.ADMIN)
+
+
+def _local_user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container's user without an entry in its passwd
+        return f"uid {os.getuid()}"
 
 
 def refused(error: Invalid) -> typer.Exit:

@@ -20,9 +20,11 @@ from service.api.admin.schemas import (
     month_view,
     tenant_view,
 )
-from service.cli.ops.session import refused, with_runtime
+from service.cli.ops.session import Command, refused, with_runtime
 from service.cli.output import Columns, JsonOption, show, show_list
 from service.config.settings import PREFIX
+from service.domain import ids
+from service.domain.operator import Role
 from service.domain.reason import ACT_REASON, SUSPENSION_REASON, TENANT_REASON
 from service.domain.request import parse
 from service.domain.tenant import Scope, Tenant
@@ -80,7 +82,7 @@ def create_tenant(
         limits = new.limits.applied_to(service.default_limits)
         return await service.create(new.name, limits, require_end_user=new.require_end_user)
 
-    show(tenant_view(with_runtime(create), secret=True))
+    show(tenant_view(with_runtime(create, act=_act("create_tenant")), secret=True))
 
 
 @tenants.command("show")
@@ -123,41 +125,46 @@ def update_tenant(
         )
         return await _with_month(runtime, await runtime.tenants.service.update(tenant_id, change.applied_to))
 
-    show(with_runtime(update))
+    show(with_runtime(update, act=_act("change_tenant", tenant_id)))
 
 
 @tenants.command("suspend")
 def suspend_tenant(tenant_id: _TenantId, reason: Annotated[str | None, _REASON] = None) -> None:
     """Refuse all requests of a tenant; its queued generations continue."""
     why = _parsed(SUSPENSION_REASON, {"reason": reason}).reason
-    show(tenant_view(with_runtime(lambda runtime: runtime.tenants.service.suspend(tenant_id, why))))
+    act = _act("suspend_tenant", tenant_id, role=Role.OPERATOR, reason=why)
+    show(tenant_view(with_runtime(lambda runtime: runtime.tenants.service.suspend(tenant_id, why), act=act)))
 
 
 @tenants.command("unsuspend")
 def unsuspend_tenant(tenant_id: _TenantId, reason: Annotated[str, _WHY]) -> None:
     """End a suspension; a pause stays."""
-    _parsed(ACT_REASON, {"reason": reason})
-    show(tenant_view(with_runtime(lambda runtime: runtime.tenants.service.unsuspend(tenant_id))))
+    why = _parsed(ACT_REASON, {"reason": reason}).reason
+    act = _act("unsuspend_tenant", tenant_id, role=Role.OPERATOR, reason=why)
+    show(tenant_view(with_runtime(lambda runtime: runtime.tenants.service.unsuspend(tenant_id), act=act)))
 
 
 @tenants.command("unpause")
 def unpause_tenant(tenant_id: _TenantId, reason: Annotated[str, _WHY]) -> None:
     """End a pause; a suspension stays."""
-    _parsed(ACT_REASON, {"reason": reason})
-    show(tenant_view(with_runtime(lambda runtime: runtime.tenants.service.unpause(tenant_id))))
+    why = _parsed(ACT_REASON, {"reason": reason}).reason
+    act = _act("unpause_tenant", tenant_id, role=Role.OPERATOR, reason=why)
+    show(tenant_view(with_runtime(lambda runtime: runtime.tenants.service.unpause(tenant_id), act=act)))
 
 
 @tenants.command("resume")
 def resume_tenant(tenant_id: _TenantId) -> None:
     """Lift a suspension and a pause; `unsuspend` and `unpause` lift one of them."""
-    show(tenant_view(with_runtime(lambda runtime: runtime.tenants.service.resume(tenant_id))))
+    act = _act("resume_tenant", tenant_id, role=Role.OPERATOR)
+    show(tenant_view(with_runtime(lambda runtime: runtime.tenants.service.resume(tenant_id), act=act)))
 
 
 @tenants.command("pause")
 def pause_tenant(tenant_id: _TenantId, reason: Annotated[str, _REASON]) -> None:
     """Stop sending a tenant's generations to fal; its API keys keep working."""
     why = _parsed(TENANT_REASON, {"reason": reason}).reason
-    show(tenant_view(with_runtime(lambda runtime: runtime.tenants.service.pause(tenant_id, why))))
+    act = _act("pause_tenant", tenant_id, role=Role.OPERATOR, reason=why)
+    show(tenant_view(with_runtime(lambda runtime: runtime.tenants.service.pause(tenant_id, why), act=act)))
 
 
 @tenants.command("delete")
@@ -169,7 +176,8 @@ def delete_tenant(
     """Delete a tenant without unfinished generations, with its API keys and usage. Asks first."""
     if not yes:
         _confirm(tenant_id)
-    with_runtime(lambda runtime: runtime.tenants.service.delete(tenant_id, drain=drain))
+    act = _act("delete_tenant", tenant_id)
+    with_runtime(lambda runtime: runtime.tenants.service.delete(tenant_id, drain=drain), act=act)
     typer.echo(f"Deleted {tenant_id} and its API keys.", err=True)
 
 
@@ -193,7 +201,8 @@ def create_key(
 ) -> None:
     """Create an API key and print it. It cannot be shown again."""
     scopes = tuple(scope or Scope)
-    new = with_runtime(lambda runtime: runtime.tenants.service.create_key(tenant_id, name=name, scopes=scopes))
+    act = _act("create_api_key", tenant_id)
+    new = with_runtime(lambda runtime: runtime.tenants.service.create_key(tenant_id, name=name, scopes=scopes), act=act)
     show(key_view(new.key, text=new.text))
 
 
@@ -212,20 +221,34 @@ def rotate_key(
 ) -> None:
     """Replace a key: create and print a successor with the same name and scopes; the old key expires later."""
     overlap = timedelta(hours=overlap_hours)
-    new = with_runtime(lambda runtime: runtime.tenants.service.rotate_key(tenant_id, key_id, overlap=overlap))
+    act = _act("rotate_api_key", tenant_id, target=key_id)
+    new = with_runtime(lambda runtime: runtime.tenants.service.rotate_key(tenant_id, key_id, overlap=overlap), act=act)
     show(key_view(new.key, text=new.text))
 
 
 @keys.command("revoke")
 def revoke_key(tenant_id: _TenantId, key_id: _KeyId) -> None:
     """Revoke a key: every gateway refuses it within a second."""
-    show(key_view(with_runtime(lambda runtime: runtime.tenants.service.revoke_key(tenant_id, key_id))))
+    act = _act("revoke_api_key", tenant_id, target=key_id)
+    show(key_view(with_runtime(lambda runtime: runtime.tenants.service.revoke_key(tenant_id, key_id), act=act)))
 
 
 def rotate_secret_key() -> None:
     """Encrypt the secrets with the first key. Afterwards the other keys of GATEWAY_SECRET_KEY can be removed."""
-    count = with_runtime(lambda runtime: runtime.tenants.service.reseal())
+    count = with_runtime(lambda runtime: runtime.tenants.service.reseal(), act=_act("rotate_secret_key"))
     typer.echo(f"Encrypted the secrets of {count} tenants with the first key of {PREFIX}SECRET_KEY.")
+
+
+def _act(
+    action: str,
+    tenant_id: str | None = None,
+    *,
+    target: str | None = None,
+    role: Role = Role.ADMIN,
+    reason: str | None = None,
+) -> Command:
+    known = tenant_id if tenant_id is not None and ids.is_id(ids.TENANT, tenant_id) else None
+    return Command(action=action, role=role, target=target or tenant_id, tenant_id=known, reason=reason)
 
 
 async def _with_month(runtime: "Runtime", tenant: Tenant) -> TenantView:

@@ -17,8 +17,9 @@ from service.api.admin.unconfirmed import (
     resolved,
     unconfirmed_view,
 )
-from service.cli.ops.session import with_runtime
+from service.cli.ops.session import Command, with_runtime
 from service.cli.output import Columns, show, show_list
+from service.domain.operator import Role
 from service.domain.request import parse
 from service.runtime import Runtime
 from service.usecases.operations.unconfirmed import Dismissed
@@ -49,7 +50,7 @@ def resolve(
     async def work(runtime: Runtime) -> OperatorsGenerationView:
         return operators_view(await resolved(runtime, generation_id, parse(RESOLUTION, body)))
 
-    show(with_runtime(work))
+    show(with_runtime(work, act=_act("resolve_unconfirmed", reason, target=generation_id)))
 
 
 def dismiss_all(*, before: str, reason: str) -> None:
@@ -64,7 +65,7 @@ def dismiss_all(*, before: str, reason: str) -> None:
             if not done.left or not done.dismissed:
                 return Dismissed(count, done.left)
 
-    show(dismissed_view(with_runtime(work)))
+    show(dismissed_view(with_runtime(work, act=_act("dismiss_unconfirmed", reason))))
 
 
 def paid_and_lost() -> None:
@@ -85,4 +86,8 @@ def revive(generation_id: str, *, fal_request_id: str | None, reason: str) -> No
         )
         return operators_view(revived)
 
-    show(with_runtime(work))
+    show(with_runtime(work, act=_act("revive_generation", reason, target=generation_id)))
+
+
+def _act(action: str, reason: str, *, target: str | None = None) -> Command:
+    return Command(action=action, role=Role.OPERATOR, target=target, reason=reason)

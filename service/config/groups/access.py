@@ -27,8 +27,31 @@ class AccessSettings(BaseModel):
         ),
     ]
     admin_token: Annotated[
-        SentToken | None, Field(description="Bearer token of `/admin/v1`; unset: those routes answer 404.")
+        SentToken | None,
+        Field(
+            description="Bearer token of `/admin/v1` for emergencies, with the role admin. Each use is logged as such; "
+            "operators have tokens of their own. Unset: only those are accepted."
+        ),
     ] = None
+    operator_token: Annotated[
+        SentToken | None,
+        Field(
+            description="Token (`sgo_...`) of the operator who runs a command of the command line. Unset: its acts are "
+            "recorded under the name of the local user."
+        ),
+    ] = None
+    trail_retention: Annotated[
+        Seconds, Field(ge=timedelta(days=1), description="How long entries of the audit trail are stored.")
+    ] = timedelta(days=400)
+    tenant_daily_acts: Annotated[
+        int,
+        Field(
+            ge=100,
+            le=1_000_000,
+            description="Changes of configuration that a tenant can make in a day (UTC): each is an entry of the audit "
+            "trail.",
+        ),
+    ] = 10_000
     resend_window: Annotated[
         Seconds,
         Field(

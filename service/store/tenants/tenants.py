@@ -9,10 +9,9 @@ from service.domain.signing import new_private
 from service.domain.tenant import ApiKey, Tenant
 from service.store import keys
 from service.store.redis.client import Redis, Script
+from service.store.redis.records import insert_record, replace_record
 from service.store.tenants.sealing import Sealer
 
-_INSERT: Final = Script("insert")
-_UPDATE: Final = Script("update")
 _UPDATE_TENANT: Final = Script("update_tenant")
 _DELETE_TENANT: Final = Script("delete_tenant")
 _NOTE_USE: Final = Script("note_use")
@@ -56,14 +55,10 @@ class TenantStore:
             StoreFull: Redis accepts nothing new.
 
         """
-        await self._redis.memory.demand_room()
-        name = keys.tenant(tenant.id)
-        reply = await self._redis.run(
-            _INSERT,
-            {"record": name, "index": keys.TENANTS, "owner": name},
-            {"record": self._dump(tenant), "id": tenant.id, "owner_must_exist": ""},
+        record = self._dump(tenant)
+        return await insert_record(
+            self._redis, keys.tenant(tenant.id), record, index=keys.TENANTS, name=tenant.id, owner=None
         )
-        return bool(reply == b"inserted")
 
     async def insert_key(self, key: ApiKey) -> bool:
         """Write a new API key; False: its tenant does not exist.
@@ -72,17 +67,14 @@ class TenantStore:
             StoreFull: Redis accepts nothing new.
 
         """
-        await self._redis.memory.demand_room()
-        reply = await self._redis.run(
-            _INSERT,
-            {
-                "record": keys.api_key(key.id),
-                "index": keys.api_keys_of_tenant(key.tenant_id),
-                "owner": keys.tenant(key.tenant_id),
-            },
-            {"record": _API_KEY.dump_json(key), "id": key.id, "owner_must_exist": "1"},
+        return await insert_record(
+            self._redis,
+            keys.api_key(key.id),
+            _API_KEY.dump_json(key),
+            index=keys.api_keys_of_tenant(key.tenant_id),
+            name=key.id,
+            owner=keys.tenant(key.tenant_id),
         )
-        return bool(reply == b"inserted")
 
     async def update(self, tenant: Tenant) -> Tenant | None:
         """Replace a tenant that still has this version; None: another process has changed it."""
@@ -107,11 +99,8 @@ class TenantStore:
     async def update_key(self, key: ApiKey) -> ApiKey | None:
         """Replace an API key that still has this version; None: another process has changed it."""
         after = replace(key, version=key.version + 1)
-        won = await self._redis.run(
-            _UPDATE,
-            {"record": keys.api_key(key.id)},
-            {"version": key.version, "after": _API_KEY.dump_json(after)},
-        )
+        record = _API_KEY.dump_json(after)
+        won = await replace_record(self._redis, keys.api_key(key.id), record, version=key.version)
         return after if won else None
 
     async def delete(self, tenant: Tenant, *, unchanged: bool = False) -> InFlight | None:

@@ -30,6 +30,7 @@ from service.usecases.operations.audit_jobs import AuditJobs
 from service.usecases.operations.storage_sampler import StorageSampler
 from service.usecases.tenants.erasure import ErasureJobs
 from service.usecases.tenants.usage_reports import UsageReports
+from service.usecases.trail.trail import Trail
 
 #: Pause of an item that cannot end yet: its webhooks are pending, or a stored callback waits for its poll.
 _RETRY_AFTER: Final = timedelta(seconds=60)
@@ -55,6 +56,7 @@ class DeadlineSweeper:
         audit_jobs: AuditJobs,
         usage_reports: UsageReports,
         storage_sampler: StorageSampler,
+        trail: Trail,
         *,
         clock: Clock,
     ) -> None:
@@ -71,6 +73,7 @@ class DeadlineSweeper:
         self._audit_jobs = audit_jobs
         self._usage_reports = usage_reports
         self._storage_sampler = storage_sampler
+        self._trail = trail
         self._clock = clock
         self._trimmed_at: datetime | None = None
         self._log = log.get(__name__)
@@ -78,6 +81,7 @@ class DeadlineSweeper:
     async def claim(self, most: int) -> Claim:
         if self._trimmed_at is None or self._clock() - self._trimmed_at >= _TRIM_EVERY:
             await self.trim()
+            await self._trail.end_abandoned()
         await self._storage_sampler.sample_when_due()
         return await self._due.claim(WorkQueue.SWEEP, now=self._clock(), most=most, lease=LEASE)
 

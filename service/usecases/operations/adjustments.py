@@ -9,6 +9,7 @@ from service.observability import log
 from service.store.generations.generations import GenerationStore
 from service.store.money.adjustments import Adjusted, AdjustmentStore
 from service.usecases.conflicts import LOST, MAX_ATTEMPTS, Lost, retry_on_conflict
+from service.usecases.trail.recording import note, note_target
 
 
 class AdjustmentService:
@@ -55,6 +56,8 @@ class AdjustmentService:
         return adjusted.spent
 
     def _report(self, correction: Correction, tenant_id: str, date: str, **subject: str) -> None:
+        note_target(subject.get("generation_id") or subject["pseudonym"], tenant_id=tenant_id)
+        note(amount_usd=usd(correction.amount), day=date)
         self._log.warning(
             "cost_adjusted",
             tenant_id=tenant_id,

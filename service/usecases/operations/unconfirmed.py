@@ -28,6 +28,7 @@ from service.upstream.messages import is_unknown, status_outcome
 from service.usecases.generations.ownership import generation_not_found
 from service.usecases.lifecycle.schedule import Schedule
 from service.usecases.lifecycle.transition_service import Transition, TransitionService
+from service.usecases.trail.recording import note, note_target
 
 #: The most generations that one call dismisses. The caller repeats the call until none is left.
 MOST_DISMISSED: Final = 200
@@ -135,6 +136,7 @@ class UnconfirmedService:
                 why=reason,
             )
             count += moved is not None
+        note(dismissed=count, before=rfc3339(before))
         self._log.warning("unconfirmed_dismissed", count=count, before=rfc3339(before), reason=reason)
         return Dismissed(count, len(found) - count)
 
@@ -167,6 +169,8 @@ class UnconfirmedService:
         revived = await self._transitions.revive(g, known, why=reason)
         if revived is None:
             raise NotGivenUp("The generation has changed meanwhile; read it again.")
+        note_target(generation_id, tenant_id=revived.tenant_id)
+        note(fal_request_id=known)
         self._log.warning("generation_revived", generation_id=generation_id, fal_request_id=known, reason=reason)
         return revived
 
@@ -185,6 +189,8 @@ class UnconfirmedService:
         if moved is None:
             await self.get(generation_id)
             raise NotUnconfirmed("fal has reported this generation meanwhile; its next poll ends it.")
+        note_target(generation_id, tenant_id=moved.tenant_id)
+        note(status=moved.status, fal_request_id=moved.request_id)
         self._log.warning("submit_resolved", generation_id=generation_id, status=moved.status, reason=reason)
         return moved
 

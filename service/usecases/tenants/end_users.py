@@ -13,6 +13,7 @@ from service.store.money.money import MoneyStore
 from service.store.tenants.end_users import EndUserRecord, EndUserStore
 from service.usecases.tenants.authentication import UNKNOWN_KEY
 from service.usecases.tenants.erasure import ErasureJobs
+from service.usecases.trail.recording import note, note_target
 
 _UNKNOWN: Final = "There is no such end user."
 
@@ -58,6 +59,7 @@ class EndUsers:
 
         """
         record = await self._known(tenant, end_user_id)
+        note_target(record.pseudonym)
         if not await self._end_users.block(tenant.id, record.pseudonym, self._clock(), reason):
             raise Unauthenticated(UNKNOWN_KEY)
         return await self.get(tenant, end_user_id)
@@ -65,6 +67,7 @@ class EndUsers:
     async def unblock(self, tenant: Tenant, end_user_id: str) -> EndUser:
         """Accept new generations of an end user again. Raises as ``block``."""
         found = await self.get(tenant, end_user_id)  # before: of an erased end user nothing is left afterwards
+        note_target(found.record.pseudonym)
         if not await self._end_users.unblock(tenant.id, found.record.pseudonym):
             raise Unauthenticated(UNKNOWN_KEY)
         return replace(found, record=replace(found.record, blocked_at=None, block_reason=None))
@@ -83,13 +86,16 @@ class EndUsers:
 
         """
         pseudonym = end_user.pseudonym(tenant, end_user_id)
+        note_target(pseudonym)
         match await self._erasing.begin(tenant.id, pseudonym):
             case "gone":
                 raise Unauthenticated(UNKNOWN_KEY)
             case "unknown":
                 raise NotFound(_UNKNOWN)
         await self._erasing.erase_some(tenant.id, pseudonym)
-        return await self.erasure(tenant, end_user_id)
+        erased = await self.erasure(tenant, end_user_id)
+        note(generations=erased.generations, in_flight=erased.in_flight)
+        return erased
 
     async def erasure(self, tenant: Tenant, end_user_id: str) -> Erasure:
         """Return the running or the last erasure of an end user. Raises NotFound."""

@@ -8,23 +8,15 @@ from typing import Final
 
 from service.clock import Clock
 from service.domain import ids
+from service.domain.credential import hash_secret, is_credential_id
 from service.domain.generation_view import rfc3339
 from service.domain.signing import new_private, new_secret
-from service.domain.tenant import (
-    ApiKey,
-    Limits,
-    Pause,
-    Scope,
-    Suspension,
-    Tenant,
-    hash_secret,
-    is_key_id,
-    new_key_text,
-)
+from service.domain.tenant import ApiKey, Limits, Pause, Scope, Suspension, Tenant, new_key_text
 from service.errors import Conflict, NotFound, OverlapPromised, PreconditionFailed, TenantBusy
 from service.store.tenants.tenants import TenantStore
 from service.store.webhooks.endpoints import EndpointStore
 from service.usecases.conflicts import LOST, Lost, Versions, check_version, retry_on_conflict
+from service.usecases.trail.recording import note_change
 
 DEFAULT_OVERLAP: Final = timedelta(hours=24)
 _PAGE: Final = 200
@@ -63,6 +55,7 @@ class Tenants:
         )
         if not await self._store.insert(tenant):
             raise AssertionError("Tenant id collision")
+        note_change(None, tenant, target=tenant.id)
         return tenant
 
     async def page(self, *, limit: int = 100, after: str | None = None) -> list[Tenant]:
@@ -92,7 +85,10 @@ class Tenants:
         async def attempt() -> Tenant | Lost:
             before = await self.get(tenant_id)
             check_version(before.version, versions, "tenant")
-            return await self._store.update(change(before)) or LOST
+            changed = await self._store.update(change(before))
+            if changed is not None:
+                note_change(before, changed)
+            return changed or LOST
 
         after = await retry_on_conflict(attempt)
         if after is LOST:
@@ -158,6 +154,7 @@ class Tenants:
                 in_flight=left.total,
                 webhooks=left.deliveries,
             )
+        note_change(tenant, None)
 
     async def reseal(self) -> int:
         """Encrypt all tenants' secrets with the first secret key. Return the number of tenants."""
@@ -189,6 +186,7 @@ class Tenants:
         )
         if not await self._store.insert_key(key):
             raise NotFound("There is no such tenant.")
+        note_change(None, key, target=key.id)
         return NewKey(key, text)
 
     async def list_keys(self, tenant_id: str) -> list[tuple[ApiKey, str | None]]:
@@ -214,7 +212,7 @@ class Tenants:
         if old.rotated and old.expires_at is not None and ends < old.expires_at:
             raise OverlapPromised("The key was rotated before, and its overlap ends later. To end the key, revoke it.")
         new = await self.create_key(tenant_id, name=old.name, scopes=old.scopes, expires_at=old.expiry_of_successor)
-        await self._update_key(old, lambda key: _retired(key, ends))
+        await self._update_key(old, lambda key: key.retired(ends))
         return new
 
     async def revoke_key(self, tenant_id: str, key_id: str) -> ApiKey:
@@ -224,7 +222,7 @@ class Tenants:
         return await self._update_key(key, lambda current: replace(current, revoked_at=current.revoked_at or now))
 
     async def _get_key(self, tenant_id: str, key_id: str) -> ApiKey:
-        key = await self._store.load_key(key_id) if is_key_id(key_id) else None
+        key = await self._store.load_key(key_id) if is_credential_id(key_id) else None
         if key is None or key.tenant_id != tenant_id:
             raise NotFound("This tenant has no such key.")
         return key
@@ -232,20 +230,15 @@ class Tenants:
     async def _update_key(self, key: ApiKey, change: Callable[[ApiKey], ApiKey]) -> ApiKey:
         async def attempt() -> ApiKey | Lost:
             current = await self._get_key(key.tenant_id, key.id)
-            return await self._store.update_key(change(current)) or LOST
+            changed = await self._store.update_key(change(current))
+            if changed is not None:
+                note_change(current, changed, target=key.id)
+            return changed or LOST
 
         after = await retry_on_conflict(attempt)
         if after is LOST:
             raise PreconditionFailed("The key is being changed by other requests; try again.")
         return after
-
-
-def _retired(key: ApiKey, ends: datetime) -> ApiKey:
-    """Return the rotated key. It expires at ``ends``, unless it expires before or an earlier overlap ends later."""
-    if key.rotated:
-        return key
-    expires_at = ends if key.expires_at is None else min(key.expires_at, ends)
-    return replace(key, expires_at=expires_at, expiry_before_rotation=key.expires_at, rotated=True)
 
 
 def used_at(moment: datetime) -> str:

@@ -21,6 +21,7 @@ from service.tasks import Nudger
 from service.usecases.conflicts import LOST, Lost, Versions, check_version, retry_on_conflict
 from service.usecases.generations.admission import deliveries_full
 from service.usecases.tenants.tenants import Tenants
+from service.usecases.trail.recording import note_change
 from service.usecases.webhooks.fanout import test_event
 from service.webhooks.sender import Sender
 
@@ -140,7 +141,10 @@ class Endpoints:
         async def attempt() -> Lost | None:
             before = await self.get(tenant, endpoint_id)
             check_version(before.version, versions, "endpoint")
-            return None if await self._store.delete(before) else LOST
+            if not await self._store.delete(before):
+                return LOST
+            note_change(before, None)
+            return None
 
         if await retry_on_conflict(attempt) is LOST:
             raise PreconditionFailed(_BUSY)
@@ -233,7 +237,10 @@ class Endpoints:
             written = await self._store.put(after, forgive=before.disabled is not None and after.disabled is None)
             if written == "orphan":
                 raise NotFound("There is no such webhook endpoint.")
-            return written if isinstance(written, Endpoint) else LOST
+            if not isinstance(written, Endpoint):
+                return LOST
+            note_change(before, written)
+            return written
 
         written = await retry_on_conflict(attempt)
         if written is LOST:
@@ -243,6 +250,7 @@ class Endpoints:
     async def _put(self, fresh: Endpoint, limit: int | None) -> Endpoint:
         written = await self._store.put(fresh, limit=limit)
         if isinstance(written, Endpoint):
+            note_change(None, written, target=written.id)
             return written
         if written == "full":
             most = MOST_ENDPOINTS if limit is None else min(limit, MOST_ENDPOINTS)

@@ -21,6 +21,7 @@ from service.tasks import Nudger
 from service.usecases.conflicts import LOST, Lost, retry_on_conflict
 from service.usecases.generations.concurrency import ReadQueue
 from service.usecases.tenants.authentication import UNKNOWN_KEY
+from service.usecases.trail.recording import note
 
 #: The most deliveries that one call replays. Its cursor is the start of the next call.
 REPLAY_LIMIT: Final = 500
@@ -131,6 +132,7 @@ class DeliveryService:
         page = await self._delivery_log.page(tenant.id, selection, limit=REPLAY_LIMIT, after=after)
         replayable = [delivery for delivery in page.items if _is_open(delivery, endpoints)]
         replayed = sum(await asyncio.gather(*map(self._replay, replayable)))
+        note(replayed=replayed, matched=len(page.items), endpoint_id=selection.endpoint_id)
         return Replay(replayed, len(page.items) - replayed, page.after)
 
     async def _replay(self, delivery: Delivery) -> bool:

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from service.config.settings import Settings
 from service.domain import ids
+from service.domain.operator import Role
 from service.domain.tenant import Scope, parse_key
 from service.errors import Unavailable
 from service.store.redis.client import Redis
@@ -168,19 +169,23 @@ async def test_admin_token_is_no_tenant_key(operator: httpx.AsyncClient) -> None
 
 
 class TestWithoutToken:
-    """Without an admin token there is no admin API, and the response does not reveal that there can be one."""
+    """Without an admin token, only tokens of operators are accepted."""
 
     @pytest.fixture
     def settings(self, redis_url: str) -> Settings:
         return factories.settings(redis_url, admin_token=None)
 
     @pytest.mark.parametrize("token", [None, factories.ADMIN_TOKEN, "", "None"])
-    async def test_admin_routes_without_admin_token_return_404(self, app: FastAPI, token: str | None) -> None:
+    async def test_admin_routes_without_admin_token_return_401(self, app: FastAPI, token: str | None) -> None:
         async with client_of(app, token) as client:
-            answer, nowhere = await client.get("/admin/v1/tenants"), await client.get("/admin/v1/nowhere")
+            assert (await client.get("/admin/v1/tenants")).status_code == 401
 
-        assert answer.status_code == 404
-        assert answer.json()["detail"] == nowhere.json()["detail"]
+    async def test_admin_routes_accept_an_operators_token(self, app: FastAPI) -> None:
+        operators = app.state.runtime.operators.service
+        ada = await operators.create("Ada", Role.VIEWER)
+        _, token = await operators.create_token(ada.id)
+        async with client_of(app, token) as client:
+            assert (await client.get("/admin/v1/tenants")).status_code == 200
 
 
 # --- what lies in Redis -----------------------------------------------------------------------------------------------

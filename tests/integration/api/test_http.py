@@ -415,5 +415,5 @@ async def test_api_key_as_admin_token_is_named(app: FastAPI, api: httpx.AsyncCli
     async with client_of(app, new_key_text()[1]) as unknown, client_of(app, "wrong") as wrong:
         details.add((await unknown.get("/admin/v1/tenants")).json()["detail"])
         other = (await wrong.get("/admin/v1/tenants")).json()["detail"]
-    assert details == {"This is an API key of a tenant. /admin/v1 needs the admin token."}
-    assert other == "The admin token is wrong."
+    assert details == {"This is an API key of a tenant. /admin/v1 needs an operator's token (sgo_...)."}
+    assert other == "The token is wrong. /admin/v1 needs an operator's token (sgo_...) or the admin token."

@@ -232,7 +232,7 @@ async def test_problem_401_known_id_with_other_secret(app: FastAPI, connect: Con
     mine = await connect()
     key, text = factories.api_key("ten_1")
     stolen = mine.headers["authorization"].removeprefix("Bearer ").split("_")[1]
-    from service.domain.tenant import _checksum
+    from service.domain.credential import _checksum
 
     secret = text.split("_")[2][:40]
     forged = f"sgk_{stolen}_{secret}{_checksum(stolen, secret)}"

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from service.domain import tenant as tenant_domain
+from service.domain import credential
 from service.domain.tenant import Scope, Tenant, new_key_text
 from service.errors import Unauthenticated
 from service.runtime import Runtime
@@ -98,7 +98,7 @@ async def test_key_mistyped_differs_from_unknown(app: FastAPI, operator: httpx.A
     for what, wrong in {
         "typo": text[:-1] + ("0" if text[-1] != "0" else "1"),
         "unknown": new_key_text()[1],
-        "another secret": f"sgk_{key['id']}_{forged}{tenant_domain._checksum(key['id'], forged)}",
+        "another secret": f"sgk_{key['id']}_{forged}{credential._checksum(key['id'], forged)}",
     }.items():
         async with client_of(app, wrong) as client:
             answer = await client.get("/v1/usage")

@@ -57,6 +57,9 @@ EVERYTHING: dict[str, Any] = {
         "hushJd8xKq2VwZp7RtY5mNc1LbG9sFhT3eUa6oWiPkQrXvB, hushZr4TgYc8WnLq1XbVm6KsJp3HdRf9EuAo7iQkUyPtNwS"
     ),
     "admin_token": SecretStr("hush-admin-token-xyz"),
+    "operator_token": SecretStr("sgo_hush-operator-token-xyz"),
+    "trail_retention": timedelta(days=30),
+    "tenant_daily_acts": 500,
     "max_body_bytes": 2048,
     "max_upload_bytes": 4096,
     "max_inline_bytes": 5000,

@@ -9,15 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.domain.credential import KeyText, hash_secret, is_credential_id
 from service.domain.ids import ALPHABET
 from service.domain.signing import SigningKey
 from service.domain.tenant import (
     KEY_PREFIX,
-    KeyText,
     Scope,
     from_fal_form,
-    hash_secret,
-    is_key_id,
     key_id,
     new_key_text,
     parse_key,
@@ -182,9 +180,9 @@ def test_key_id_is_part_of_the_text() -> None:
     parts, text = new_key_text()
 
     assert key_id(text) == parts.id
-    assert is_key_id(parts.id)
+    assert is_credential_id(parts.id)
     assert not [
-        other for other in ("", parts.id[:-1], f"{parts.id}0", "o" * 12, "A" * 12, "_" * 12) if is_key_id(other)
+        other for other in ("", parts.id[:-1], f"{parts.id}0", "o" * 12, "A" * 12, "_" * 12) if is_credential_id(other)
     ]
 
 

@@ -1,0 +1,1 @@
+"""Operators: management and authentication."""

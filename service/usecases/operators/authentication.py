@@ -1,0 +1,70 @@
+"""Authentication of operators: tokens, and the admin token as break-glass. Nothing is cached.
+
+A change of a role, a revoked token and a disabled operator therefore act at once.
+"""
+
+import hmac
+
+from service.clock import Clock
+from service.domain.actor import Actor, ActorKind
+from service.domain.credential_kinds import fault_of_operator_token
+from service.domain.operator import TOKEN_PREFIX, Operator, OperatorToken, Role, parse_token
+from service.errors import Unauthenticated
+from service.observability import metrics
+from service.store.operators.operators import OperatorStore
+
+#: One text for all invalid tokens, so that a caller cannot learn which of these it is.
+UNKNOWN_TOKEN = "The token is unknown, expired or revoked, or its operator is disabled."  # noqa: S105  (a sentence)
+
+
+class OperatorAuthenticator:
+    def __init__(self, store: OperatorStore, *, admin_token: str | None, clock: Clock) -> None:
+        self._store = store
+        self._admin_token = admin_token
+        self._clock = clock
+
+    async def authenticate(self, text: str, *, address: str | None = None, request_id: str | None = None) -> Actor:
+        """Return the operator of a token, or the holder of the admin token. Raises Unauthenticated."""
+        try:
+            return await self._authenticate(text, address, request_id)
+        except Unauthenticated:
+            metrics.OPERATOR_LOGINS_REFUSED.inc()
+            raise
+
+    async def _authenticate(self, text: str, address: str | None, request_id: str | None) -> Actor:
+        if text.startswith(f"{TOKEN_PREFIX}_"):
+            operator, token = await self._open(text)
+            return actor_of(operator, token, address=address, request_id=request_id)
+        if self._admin_token is None or not hmac.compare_digest(text.encode(), self._admin_token.encode()):
+            raise Unauthenticated(fault_of_operator_token(text))
+        return Actor(
+            kind=ActorKind.BREAK_GLASS, name="admin token", role=Role.ADMIN, address=address, request_id=request_id
+        )
+
+    async def _open(self, text: str) -> tuple[Operator, OperatorToken]:
+        parts = parse_token(text)
+        if parts is None:
+            raise Unauthenticated("The token is mistyped: it is incomplete or a character is wrong.")
+        token = await self._store.load_token(parts.id)
+        if token is None or not token.opens(parts.secret, self._clock()):
+            raise Unauthenticated(UNKNOWN_TOKEN)
+        return await self._enabled(token.operator_id), token
+
+    async def _enabled(self, operator_id: str) -> Operator:
+        operator = await self._store.load(operator_id)
+        if operator is None or operator.disabled_at is not None:
+            raise Unauthenticated(UNKNOWN_TOKEN)
+        return operator
+
+
+def actor_of(operator: Operator, token: OperatorToken | None, *, address: str | None, request_id: str | None) -> Actor:
+    """Return an operator as an actor. ``token``: None in a session of the console."""
+    return Actor(
+        kind=ActorKind.OPERATOR,
+        id=operator.id,
+        name=operator.name,
+        role=operator.role,
+        token_id=None if token is None else token.id,
+        address=address,
+        request_id=request_id,
+    )

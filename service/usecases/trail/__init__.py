@@ -1,0 +1,1 @@
+"""The audit trail: recording acts, reading and verifying entries."""
