@@ -15,7 +15,7 @@ redis.call("HSET", trail_head_key, "n", number, "h", hash)
 redis.call("HDEL", trail_pending_key, act_id)
 if about_tenant == "1" then
   redis.call("ZADD", tenant_trail_key, now_ms, id)
-  local expired = redis.call("ZRANGEBYSCORE", tenant_trail_key, "-inf", "(" .. oldest_ms, "LIMIT", 0, 100)
+  local expired = redis.call("ZRANGEBYSCORE", tenant_trail_key, "-inf", oldest_ms, "LIMIT", 0, 100)
   if #expired > 0 then
     redis.call("ZREM", tenant_trail_key, unpack(expired))
   end
