@@ -4,6 +4,8 @@ from fastapi import FastAPI
 
 from service.api import callbacks, docs, health
 from service.api.admin import adjustments, audit, dispatch, tenants, unconfirmed
+from service.api.admin import deliveries as admin_deliveries
+from service.api.admin import webhook_endpoints as admin_webhook_endpoints
 from service.api.dialects.openai import videos as openai_videos
 from service.api.dialects.openrouter import videos as openrouter_videos
 from service.api.dialects.vercel import models as vercel_models
@@ -63,6 +65,8 @@ def install(app: FastAPI, *, path_prefix: str = "") -> None:
         audit.router,
         dispatch.router,
         callbacks.router,
+        admin_deliveries.router,
+        admin_webhook_endpoints.router,
         unconfirmed.router,
         adjustments.router,
         health.router,

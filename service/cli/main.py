@@ -1,5 +1,6 @@
 """The application ``seedance-gateway``. Modules with commands import no implementation before a command runs."""
 
+from importlib import import_module
 from typing import Annotated, Any, Final
 
 import typer
@@ -16,9 +17,9 @@ class _LazyGroup(TyperGroup):
     """A group whose module is imported when one of its commands is used or listed."""
 
     def _group(self) -> Any:
-        from service.cli.ops import tenants  # noqa: PLC0415
-
-        return typer.main.get_command(getattr(tenants, str(self.name)))
+        name = str(self.name)
+        module = import_module(f"service.cli.ops.{_MODULES[name]}")
+        return typer.main.get_command(getattr(module, name.replace("-", "_")))
 
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # click declares a base class
         return list(self._group().list_commands(ctx))
@@ -42,7 +43,11 @@ class _Commands(TyperGroup):
 _GROUPS: Final = {
     "tenants": "Create, read, change and delete tenants.",
     "keys": "Create, list, rotate and revoke API keys.",
+    "deliveries": "List, read and replay webhook deliveries of all tenants.",
+    "endpoints": "List webhook endpoints that fail; enable, disable and test them.",
 }
+#: Module of each group.
+_MODULES: Final = {"tenants": "tenants", "keys": "tenants", "deliveries": "webhooks", "endpoints": "webhooks"}
 
 app = typer.Typer(cls=_Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command("generate")(generate.generate)

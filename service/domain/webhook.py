@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, Literal
+from urllib.parse import urlsplit, urlunsplit
 
 #: Newest attempts in a record. A round of the schedule has eight, and a delivery can be replayed many times.
 ATTEMPTS_KEPT: Final = 24
@@ -132,6 +133,12 @@ class DeliveryFilter:
             and self.generation_id in (None, delivery.generation_id)
             and self.event in (None, delivery.event)
         )
+
+
+def without_credentials(url: str) -> str:
+    """Return scheme, host, port and path of a URL: user, password and query may be secrets of its tenant."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def _origin(url: str) -> str:

@@ -80,11 +80,25 @@ class Health:
     """Share of the allowed failing time that has passed."""
     warned_percent: int = 0
     """The last stage at which the tenant was warned."""
+    failures: int = 0
+    """Attempts that failed since the last success."""
 
     def stage(self) -> int | None:
         """Return the stage that is reached and was not announced yet."""
         reached = max((stage for stage in STAGES if stage <= self.percent), default=0)
         return reached if reached > self.warned_percent else None
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """Failed attempts of a receiver since its last success."""
+
+    since: datetime
+    """The first of them."""
+    last_at: datetime
+    count: int
+    is_streak: bool = False
+    """Whether they have lasted long enough to count towards the disabling of the endpoint."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from service.domain.webhook_endpoint import Endpoint, Reason
 @described
 class DisabledView(TypedDict):
     reason: Reason
-    """`requested`: you disabled it. `gone`: it answered 410. `failing`: every attempt failed for 5 days (a setting of
-    the operator).
+    """`requested`: you or an operator disabled it. `gone`: it answered 410. `failing`: every attempt failed for 5 days
+    (a setting of the operator).
     """
     at: Timestamp
     """When it was disabled, RFC 3339 in UTC with milliseconds."""
@@ -25,9 +25,11 @@ class DisabledView(TypedDict):
 class FailingView(TypedDict):
     since: Timestamp
     """When the failures began, RFC 3339 in UTC with milliseconds."""
+    attempts: int
+    """Attempts that failed since the last success."""
     percent: int
-    """Share in percent of the time that it may fail. At 50, 70 and 90 your other endpoints receive
-    `endpoint.failing`, at 100 it is disabled.
+    """Share in percent of the time that it may fail: 0 until failures are 12 hours apart. At 50, 70 and 90 your other
+    endpoints receive `endpoint.failing`, at 100 it is disabled.
     """
 
 
@@ -52,7 +54,7 @@ class EndpointView(TypedDict):
     disabled: DisabledView | None
     """Why and when it was disabled. `null` while it is enabled."""
     failing: FailingView | None
-    """How long its failures last. `null` while deliveries succeed."""
+    """How long its failures last. `null` if the last attempt succeeded, or there was none."""
     created_at: Timestamp
     """When it was registered, RFC 3339 in UTC with milliseconds."""
 

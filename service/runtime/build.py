@@ -62,6 +62,7 @@ from service.usecases.tenants.usage import Usage
 from service.usecases.tenants.usage_reports import UsageReports
 from service.usecases.trail.trail import Trail
 from service.usecases.webhooks.endpoints import Endpoints
+from service.usecases.webhooks.operator_deliveries import OperatorDeliveries
 from service.usecases.webhooks.redelivery import DeliveryService
 
 
@@ -108,6 +109,8 @@ class WebhookServices:
 
     endpoints: Endpoints
     deliveries: DeliveryService
+    all_deliveries: OperatorDeliveries
+    """Of all tenants, for operators."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +303,15 @@ def _generations(core: Core) -> GenerationServices:
 
 def _webhooks(core: Core, tenants: Tenants) -> WebhookServices:
     settings, connections, stores, clock = core.settings, core.connections, core.stores, core.clock
+    service = DeliveryService(
+        stores.deliveries,
+        stores.delivery_log,
+        stores.endpoints,
+        stores.generations,
+        connections.nudger,
+        core.reads,
+        clock=clock,
+    )
     return WebhookServices(
         endpoints=Endpoints(
             stores.endpoints,
@@ -310,13 +322,15 @@ def _webhooks(core: Core, tenants: Tenants) -> WebhookServices:
             disable_after=settings.webhook_disable_after,
             clock=clock,
         ),
-        deliveries=DeliveryService(
+        deliveries=service,
+        all_deliveries=OperatorDeliveries(
             stores.deliveries,
             stores.delivery_log,
             stores.endpoints,
+            stores.receivers,
             stores.generations,
-            connections.nudger,
-            core.reads,
+            service,
+            tenants,
             clock=clock,
         ),
     )

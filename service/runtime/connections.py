@@ -51,6 +51,7 @@ from service.store.trail.trail import TrailStore
 from service.store.webhooks.deliveries import DeliveryStore
 from service.store.webhooks.delivery_log import DeliveryLog
 from service.store.webhooks.endpoints import EndpointStore
+from service.store.webhooks.receivers import ReceiverStore
 from service.tasks import Nudger, celery_app
 from service.upstream.billing import FalBilling
 from service.upstream.callback_verification import Verifier
@@ -222,6 +223,7 @@ class Stores:
         secret_keys = settings.secret_keys()
         self.tenants = TenantStore(redis, Sealer(secret_keys, Purpose.TENANTS))
         self.endpoints = EndpointStore(redis, Sealer(secret_keys, Purpose.ENDPOINTS))
+        self.receivers = ReceiverStore(redis, self.endpoints)
         self.measurements = MeasurementStore(redis)
         self.upload_tickets = UploadTicketStore(redis, Sealer(secret_keys, Purpose.UPLOAD_TICKETS))
         self.ticket_sealer = Sealer(secret_keys, Purpose.ACCESS_TICKETS)

@@ -93,6 +93,12 @@ Webhooks
 {sg}:tenant:<t>:endpoints                 hash    -             endpoint id -> "<version> <sealed record>"
 {sg}:tenant:<t>:deliveries                zset    until purged  ids of the tenant's deliveries; score 0, ids sort
 {sg}:tenant:<t>:dead_letters              zset    until purged  ids of its dead letters; score 0, ids sort
+{sg}:dead_letters                         zset    until purged  ids of the dead letters of all tenants; score 0, ids
+                                                                sort. The deletion of a tenant removes its own
+{sg}:failing_receivers                    zset    -             endpoint queues ("<t>:<e>") whose attempts fail since
+                                                                the last success; score = the first failure. Those
+                                                                whose health has expired are removed by the attempts
+                                                                of others
 {sg}:tenant:<t>:pending_deliveries        set     -             ids of its pending deliveries
 {sg}:tenant:<t>:undelivered_tests         set     -             ids of its test events that are pending for the first
                                                                 time
@@ -179,6 +185,8 @@ PAID_AND_LOST: Final = f"{TAG}paid_and_lost"
 POLL_BUDGET: Final = f"{TAG}poll_budget"
 JOB_DURATIONS: Final = f"{TAG}job_durations"
 TENANTS: Final = f"{TAG}tenants"
+DEAD_LETTERS: Final = f"{TAG}dead_letters"
+FAILING_RECEIVERS: Final = f"{TAG}failing_receivers"
 STORED_BYTES: Final = f"{TAG}stored_bytes"
 STORED_BYTES_TURN: Final = f"{TAG}stored_bytes_turn"
 OPERATORS: Final = f"{TAG}operators"

@@ -26,6 +26,7 @@ FREES = {"DEL", "GETDEL", "EXPIRE", "HDEL", "PERSIST", "PEXPIRE", "ZREM", "ZREMR
 #: Writes that wait for no replica, by the function that sends them, and the reason why losing one does no harm.
 UNREPLICATED = {
     "service/store/webhooks/deliveries.py:claim": "a lease; without it its delivery is due again",
+    "service/store/webhooks/receivers.py:failing": "removes entries without health; the next read does so again",
     "service/store/queues/due.py:claim": "a lease; without it its entry is due again",
     "service/store/queues/due.py:claim_polls": "a lease; without it its poll is due again",
     "service/store/queues/due.py:flag_hint": "a hint; workers poll without one",

@@ -135,7 +135,7 @@ def _history(now: datetime, tenant_id: str, who: str) -> Iterator[Index]:
         (keys.generations_of_end_user(tenant_id, who), 0.08),
     ):
         yield _SORTED_SET, key, share, (_GENERATIONS, 0, 0)
-    for key in (keys.deliveries_of_tenant(tenant_id), keys.dead_letters_of_tenant(tenant_id)):
+    for key in (keys.deliveries_of_tenant(tenant_id), keys.dead_letters_of_tenant(tenant_id), keys.DEAD_LETTERS):
         yield _SORTED_SET, key, 0.08, (_DELIVERIES, 0, 0)
     for period, share in ((day(now)[:7], 0.12), (day(now - timedelta(days=1)), 0.08), (day(now), 0.06)):
         yield _SORTED_SET, keys.usage_of_end_users(tenant_id, period), share, ("eu_%032x", 1_000_000, 1)

@@ -259,6 +259,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "prices.reset": Operation(lambda w: w.stores.prices.reset("480p")),
     "queue.claim": Operation(_claim_slot, waits=False),
     "rates.check": Operation(lambda w: w.stores.rates.check(w.tenant.id, w.tenant.limits, NOW), waits=False),
+    "receivers.failing": Operation(lambda w: w.stores.receivers.failing(NOW, limit=10), waits=False),
     "stored_bytes.take_turn": Operation(lambda w: w.stores.stored_bytes.take_turn(MINUTE), waits=False),
     "stored_bytes.write": Operation(
         lambda w: w.stores.stored_bytes.write({w.tenant.id: 5_000, "ten_gone": 0}), waits=False

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from service.api import example_costs
 from service.api.openapi import values as v
+from service.api.openapi.operator_examples import OPERATOR_EXAMPLES
 
 _PAGE: Final = {"has_more": False, "next_cursor": None}
 
@@ -211,6 +212,7 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
     "DeliveryList": {"deliveries": {"object": "list", "data": [v.DELIVERY], **_PAGE}},
     "ReplayView": {"replayed": {"object": "replay", "replayed": 12, "skipped": 1, **_PAGE}},
     # responses to operators
+    **OPERATOR_EXAMPLES,
     "TenantView": {"tenant": v.TENANT},
     "TenantList": {"tenants": {"object": "list", "data": [v.TENANT], **_PAGE}},
     "ApiKeyView": {"api_key": v.API_KEY},

@@ -33,7 +33,7 @@ class FalWebhook(TypedDict):
     """With `ERROR`: the HTTP status that `GET` of the request returns."""
 
 
-_FAILING: Final[EndpointView] = {**v.ENDPOINT, "failing": {"since": v.CREATED, "percent": 50}}
+_FAILING: Final[EndpointView] = {**v.ENDPOINT, "failing": {"since": v.CREATED, "attempts": 12, "percent": 50}}
 _DISABLED: Final[EndpointView] = {
     **v.ENDPOINT,
     "enabled": False,

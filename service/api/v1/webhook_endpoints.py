@@ -1,6 +1,5 @@
 """``/v1/webhook-endpoints``: the endpoints that receive a tenant's events, their secrets and public keys."""
 
-import asyncio
 import base64
 from collections.abc import Sequence
 from datetime import timedelta
@@ -28,7 +27,7 @@ from service.api.v1.webhook_schemas import (
 from service.domain.generation_view import rfc3339
 from service.domain.signing import PUBLIC_PREFIX, SigningKey, public_bytes
 from service.domain.webhook_endpoint import Endpoint
-from service.domain.webhook_endpoint_view import EndpointView, FailingView, public
+from service.domain.webhook_endpoint_view import EndpointView, public
 from service.usecases.webhooks.endpoints import EndpointPatch, EndpointSpec
 
 router = APIRouter(prefix="/v1/webhook-endpoints", tags=["webhooks"], route_class=AuditedRoute)
@@ -71,8 +70,7 @@ async def create_webhook_endpoint(
     description="All endpoints of the tenant, disabled ones included. Without secrets.",
 )
 async def list_webhook_endpoints(gateway: Gateway, caller: Reader) -> EndpointList:
-    found = await gateway.webhooks.endpoints.list(caller)
-    return {"object": "list", "data": await asyncio.gather(*(_view(gateway, each) for each in found))}
+    return {"object": "list", "data": await endpoint_views(gateway, await gateway.webhooks.endpoints.list(caller))}
 
 
 @router.get(
@@ -200,12 +198,14 @@ async def list_public_keys(gateway: Gateway, tenant_id: str, endpoint_id: str, r
 
 async def _answer(gateway: Gateway, endpoint: Endpoint, response: Response) -> EndpointView:
     show_version(response, endpoint.version)
-    return await _view(gateway, endpoint)
+    (view,) = await endpoint_views(gateway, [endpoint])
+    return view
 
 
-async def _view(gateway: Gateway, endpoint: Endpoint) -> EndpointView:
-    failing: FailingView | None = await gateway.webhooks.endpoints.failing(endpoint)
-    return public(endpoint, failing)
+async def endpoint_views(gateway: Gateway, endpoints: list[Endpoint]) -> list[EndpointView]:
+    """Return the views of endpoints, with their failures."""
+    failing = await gateway.webhooks.endpoints.failing(endpoints)
+    return [public(endpoint, found) for endpoint, found in zip(endpoints, failing, strict=True)]
 
 
 def _wanted(body: EndpointBody) -> EndpointSpec:

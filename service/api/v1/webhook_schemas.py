@@ -316,7 +316,7 @@ def delivery_view(delivery: Delivery) -> DeliveryView:
         "attempt_count": delivery.total_attempts,
         "next_attempt_at": None if delivery.next_attempt_at is None else rfc3339(delivery.next_attempt_at),
         "created_at": rfc3339(delivery.created_at),
-        "last_attempt": _attempt(delivery.attempts[-1]) if delivery.attempts else None,
+        "last_attempt": attempt_view(delivery.attempts[-1]) if delivery.attempts else None,
     }
 
 
@@ -324,11 +324,11 @@ def delivery_detail(delivery: Delivery) -> DeliveryDetailView:
     return {
         **delivery_view(delivery),
         "body": delivery.body,
-        "attempts": [_attempt(attempt) for attempt in delivery.attempts],
+        "attempts": [attempt_view(attempt) for attempt in delivery.attempts],
     }
 
 
-def _attempt(attempt: Attempt) -> AttemptView:
+def attempt_view(attempt: Attempt) -> AttemptView:
     return {
         "at": rfc3339(attempt.at),
         "latency_ms": attempt.latency_ms,

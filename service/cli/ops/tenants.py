@@ -139,7 +139,7 @@ def suspend_tenant(tenant_id: _TenantId, reason: Annotated[str | None, _REASON] 
 @tenants.command("unsuspend")
 def unsuspend_tenant(tenant_id: _TenantId, reason: Annotated[str, _WHY]) -> None:
     """End a suspension; a pause stays."""
-    why = _parsed(ACT_REASON, {"reason": reason}).reason
+    why = act_reason(reason)
     act = _act("unsuspend_tenant", tenant_id, role=Role.OPERATOR, reason=why)
     show(tenant_view(with_runtime(lambda runtime: runtime.tenants.service.unsuspend(tenant_id), act=act)))
 
@@ -147,7 +147,7 @@ def unsuspend_tenant(tenant_id: _TenantId, reason: Annotated[str, _WHY]) -> None
 @tenants.command("unpause")
 def unpause_tenant(tenant_id: _TenantId, reason: Annotated[str, _WHY]) -> None:
     """End a pause; a suspension stays."""
-    why = _parsed(ACT_REASON, {"reason": reason}).reason
+    why = act_reason(reason)
     act = _act("unpause_tenant", tenant_id, role=Role.OPERATOR, reason=why)
     show(tenant_view(with_runtime(lambda runtime: runtime.tenants.service.unpause(tenant_id), act=act)))
 
@@ -272,6 +272,11 @@ def _limits(options: list[str] | None) -> dict[str, Any]:
         except ValueError:
             limits[name] = text
     return limits
+
+
+def act_reason(reason: str) -> str:
+    """Return the reason of an act. A wrong one ends the command with exit code 2."""
+    return _parsed(ACT_REASON, {"reason": reason}).reason
 
 
 def _parsed(adapter: TypeAdapter[Model], body: dict[str, Any]) -> Model:

@@ -11,7 +11,7 @@
 -- KEYS  generation, slots, due_dispatch, due_poll, due_sweep, due_deliver, nudged_dispatch, nudged_deliver, claimed,
 --       tenant_month, end_user_day, account_day (the three budget windows), ledger, tenant_queue, end_user, usage,
 --       spending_of_day, spending_of_month, tenant_slots, active_tenants, idle_tenants, virtual_time, delayed,
---       unconfirmed, job_durations, given_up, slotless, tenant_deliveries, dead_letters, pending_deliveries,
+--       unconfirmed, job_durations, given_up, slotless, tenant_deliveries, dead_letters, all_dead_letters, pending_deliveries,
 --       delivery_keys... (record, endpoint queue and event of each delivery)
 -- ARGV  generation_id, version (that the transition started from), record, status, purge_ms, changes_channel,
 --       delivery_ms (when the deliveries are due), held_cost, settled_cost, tenant_id, pseudonym, outcome (in the

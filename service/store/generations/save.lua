@@ -8,7 +8,7 @@
 -- WHEN FULL  runs
 -- KEYS  generation, slots, due_dispatch, due_poll, due_sweep, nudged_dispatch, claimed, tenant_queue, tenant_slots,
 --       active_tenants, idle_tenants, virtual_time, delayed, unconfirmed, fal_request_ids, ledger, due_deliver,
---       nudged_deliver, slotless, tenant_deliveries, dead_letters, pending_deliveries,
+--       nudged_deliver, slotless, tenant_deliveries, dead_letters, all_dead_letters, pending_deliveries,
 --       delivery_keys... (record, endpoint queue and event of each delivery)
 -- ARGV  generation_id, version (that the transition started from), record, status, holds_slot ("1" or ""),
 --       dispatch_ms, poll_ms, sweep_ms (when it is due for each; "": never), changes_channel, tenant_id,

@@ -3,7 +3,7 @@
 --
 -- WHEN FULL  runs
 -- KEYS  tenant, api_keys, tenants, tenant_queue, tenant_slots, slotless, pending_deliveries, active_tenants,
---       idle_tenants, paused_tenants, endpoints
+--       idle_tenants, paused_tenants, endpoints, failing_receivers
 -- ARGV  version (at which it may be deleted; "": any), tenant_id, api_key_prefix (of the keys of API keys), used_suffix (of the keys of their last uses),
 --       endpoint_prefix, health_suffix (of the keys of the health of its endpoints)
 -- RETURNS  {generations that have not ended, pending deliveries}; {0, 0}: the tenant was deleted; false: the tenant has
@@ -24,6 +24,7 @@ for _, id in ipairs(redis.call("ZRANGE", api_keys_key, 0, -1)) do
 end
 for _, id in ipairs(redis.call("HKEYS", endpoints_key)) do
   redis.call("DEL", endpoint_prefix .. id .. health_suffix)
+  redis.call("ZREM", failing_receivers_key, tenant_id .. ":" .. id)
 end
 for _, key in ipairs({tenants_key, active_tenants_key, idle_tenants_key}) do
   redis.call("ZREM", key, tenant_id)

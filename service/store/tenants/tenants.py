@@ -14,8 +14,11 @@ from service.store.tenants.sealing import Sealer
 
 _UPDATE_TENANT: Final = Script("update_tenant")
 _DELETE_TENANT: Final = Script("delete_tenant")
+_FORGET_DEAD_LETTERS: Final = Script("forget_dead_letters")
 _NOTE_USE: Final = Script("note_use")
 _PAGE: Final = 200
+#: Dead letters that one script call removes.
+_PART: Final = 500
 _TENANT: Final = TypeAdapter(Tenant)
 _API_KEY: Final = TypeAdapter(ApiKey)
 
@@ -125,6 +128,7 @@ class TenantStore:
                 "idle_tenants": keys.IDLE_TENANTS,
                 "paused_tenants": keys.PAUSED_TENANTS,
                 "endpoints": keys.endpoints_of_tenant(tenant.id),
+                "failing_receivers": keys.FAILING_RECEIVERS,
             },
             {
                 "version": tenant.version if unchanged else "",
@@ -135,7 +139,25 @@ class TenantStore:
                 "health_suffix": health_suffix,
             },
         )
-        return None if reply is None else InFlight(*reply)
+        if reply is None:
+            return None
+        left = InFlight(*reply)
+        if not left.total:
+            await self._forget_dead_letters(tenant.id)
+        return left
+
+    async def _forget_dead_letters(self, tenant_id: str) -> None:
+        """Remove the dead letters of a deleted tenant from the index of all. After a crash, the purge does."""
+        while await self._redis.run(
+            _FORGET_DEAD_LETTERS,
+            {
+                "tenant": keys.tenant(tenant_id),
+                "dead_letters": keys.dead_letters_of_tenant(tenant_id),
+                "all_dead_letters": keys.DEAD_LETTERS,
+            },
+            {"limit": _PART},
+        ):
+            pass
 
     async def load(self, tenant_id: str) -> Tenant | None:
         """Return a tenant; None: there is none."""

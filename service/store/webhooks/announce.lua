@@ -5,7 +5,7 @@
 -- USES  deliver
 -- WHEN FULL  runs
 -- KEYS  endpoints, endpoint_health, due_deliver, nudged_deliver, due_sweep, undelivered_tests, tenant_deliveries,
---       dead_letters, pending_deliveries, delivery_keys... (record, endpoint queue and event of each delivery)
+--       dead_letters, all_dead_letters, pending_deliveries, delivery_keys... (record, endpoint queue and event of each delivery)
 -- ARGV  endpoint_id, version (that was read), after (the new endpoint; "": unchanged), stage (of the failures; "":
 --       none), now_ms, purge_ms (of the deliveries), failing_since_ms (that the announcement is about; "": none),
 --       deliveries_limit (stored ones of the tenant), tests_limit (undelivered ones; each applies to tests, "": none),

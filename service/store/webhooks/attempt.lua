@@ -4,16 +4,17 @@
 --
 -- USES  endpoint_queues
 -- WHEN FULL  runs
--- KEYS  delivery, endpoint_queue, endpoint_leases, endpoint_health, due_deliver, dead_letters, pending_deliveries,
---       undelivered_tests
+-- KEYS  delivery, endpoint_queue, endpoint_leases, endpoint_health, due_deliver, dead_letters, all_dead_letters,
+--       failing_receivers, pending_deliveries, undelivered_tests
 -- ARGV  delivery_id, version (before this attempt), record, next_ms (of the next attempt; "": none), queue_name (of the
 --       endpoint queue), now_ms, is_dead ("1" or ""), verdict ("good", "slow" for a success that took long, "bad", or
 --       "": no statement about the endpoint), disable_after_ms (of failures), least_span_ms, largest_span_ms (between
 --       the first two failures)
 -- RETURNS  {1 if it was written or 0 if the version has changed, 1 if something else may be claimed now, ms since when
---          the endpoint fails ("" while its failures are no streak), percent of disable_after_ms, announced stage}
+--          the endpoint fails ("" while its failures are no streak), percent of disable_after_ms, announced stage,
+--          failures since the last success}
 if redis.call("HGET", delivery_key, "v") ~= version then
-  return {0, 0, "", 0, 0}
+  return {0, 0, "", 0, 0, 0}
 end
 redis.call("HSET", delivery_key, "v", version + 1, "d", record)
 redis.call("ZREM", endpoint_leases_key, delivery_id)
@@ -27,12 +28,14 @@ else
 end
 if is_dead == "1" then
   redis.call("ZADD", dead_letters_key, 0, delivery_id)
+  redis.call("ZADD", all_dead_letters_key, 0, delivery_id)
 end
 
 local now, total = tonumber(now_ms), tonumber(disable_after_ms)
-local since, percent, announced = "", 0, 0
+local since, percent, announced, failures = "", 0, 0, 0
 if verdict == "good" or verdict == "slow" then
   redis.call("DEL", endpoint_health_key)
+  redis.call("ZREM", failing_receivers_key, queue_name)
   if verdict == "good" then
     redis.call("HSET", endpoint_health_key, "proven", 1)
     redis.call("PEXPIRE", endpoint_health_key, total * 2)
@@ -48,10 +51,17 @@ elseif verdict == "bad" then
     end
     streak = now - first >= least_span
   end
-  redis.call("HINCRBY", endpoint_health_key, "failures", 1)
+  failures = redis.call("HINCRBY", endpoint_health_key, "failures", 1)
   redis.call("HSET", endpoint_health_key, "first", string.format("%.0f", first), "last", now_ms)
   redis.call("HDEL", endpoint_health_key, "proven")
   redis.call("PEXPIRE", endpoint_health_key, total * 2)
+  redis.call("ZADD", failing_receivers_key, string.format("%.0f", first), queue_name)
+  -- Receivers without attempts never succeed. Each failure removes up to two of them, and adds one at most.
+  for _, name in ipairs(redis.call("ZRANDMEMBER", failing_receivers_key, 2)) do
+    if redis.call("EXISTS", TAG .. "endpoint:" .. name .. ":health") == 0 then
+      redis.call("ZREM", failing_receivers_key, name)
+    end
+  end
   if streak then
     redis.call("HSET", endpoint_health_key, "streak", 1)
     since = string.format("%.0f", first)
@@ -73,4 +83,4 @@ for _, suffix in ipairs({"", UNPROVEN}) do
     more = 1
   end
 end
-return {1, more, since, percent, announced}
+return {1, more, since, percent, announced, failures}

@@ -112,6 +112,7 @@ class DeliveryStore:
             {
                 "tenant_deliveries": keys.deliveries_of_tenant(tenant_id),
                 "dead_letters": keys.dead_letters_of_tenant(tenant_id),
+                "all_dead_letters": keys.DEAD_LETTERS,
                 "due_deliver": keys.due(WorkQueue.DELIVER),
                 "due_sweep": keys.due(WorkQueue.SWEEP),
                 "pending_deliveries": keys.pending_deliveries_of_tenant(tenant_id),
@@ -168,7 +169,7 @@ class DeliveryStore:
     async def save_attempt(self, delivery: Delivery, *, now: datetime, verdict: Verdict = "") -> Written:
         """Write the newest attempt of a delivery, and its effects on the delivery's endpoint."""
         patience = self._patience
-        won, more, since, percent, announced = await self._redis.run(
+        won, more, since, percent, announced, failures = await self._redis.run(
             _ATTEMPT,
             {
                 "delivery": keys.delivery(delivery.id),
@@ -177,6 +178,8 @@ class DeliveryStore:
                 "endpoint_health": keys.endpoint_health(delivery.endpoint_queue),
                 "due_deliver": keys.due(WorkQueue.DELIVER),
                 "dead_letters": keys.dead_letters_of_tenant(delivery.tenant_id),
+                "all_dead_letters": keys.DEAD_LETTERS,
+                "failing_receivers": keys.FAILING_RECEIVERS,
                 "pending_deliveries": keys.pending_deliveries_of_tenant(delivery.tenant_id),
                 "undelivered_tests": keys.undelivered_tests_of_tenant(delivery.tenant_id),
             },
@@ -194,7 +197,7 @@ class DeliveryStore:
                 "largest_span_ms": milliseconds(patience.within),
             },
         )
-        return Written(bool(won), bool(more), Health(moment(since), int(percent), int(announced)))
+        return Written(bool(won), bool(more), Health(moment(since), int(percent), int(announced), int(failures)))
 
 
 def _read_claimed(found: Sequence[Any], until: int) -> list[Claimed]:
@@ -214,6 +217,7 @@ def delivery_keys(tenant_id: str, events: Sequence[Delivery]) -> dict[str, str |
     return {
         "tenant_deliveries": keys.deliveries_of_tenant(tenant_id),
         "dead_letters": keys.dead_letters_of_tenant(tenant_id),
+        "all_dead_letters": keys.DEAD_LETTERS,
         "pending_deliveries": keys.pending_deliveries_of_tenant(tenant_id),
         "delivery_keys": [
             key

@@ -48,6 +48,19 @@ class DeliveryLog:
         part = Range(ids.DELIVERY, after, wanted.created_after, wanted.created_before)
         return await read_page(self._reports, index, part, limit=limit, load=load, matches=wanted.takes)
 
+    async def page_of_dead_letters(self, wanted: DeliveryFilter, *, limit: int, after: str | None) -> Page[Delivery]:
+        """Return a page of the dead letters of all tenants, the newest first."""
+        part = Range(ids.DELIVERY, after, wanted.created_after, wanted.created_before)
+        return await read_page(
+            self._reports,
+            keys.DEAD_LETTERS,
+            part,
+            limit=limit,
+            load=self._listed.load_many,
+            # A replay may have been first since the index was read.
+            matches=lambda delivery: delivery.status is DeliveryStatus.DEAD and wanted.takes(delivery),
+        )
+
     async def _load(self, tenant_id: str, delivery_ids: Sequence[str]) -> Sequence[Delivery | None]:
         """Load deliveries. Ids without a record are removed from the indexes: earlier releases let records expire."""
         found = await self._listed.load_many(delivery_ids)
@@ -76,6 +89,7 @@ class DeliveryLog:
                 "nudged_deliver": keys.nudged(WorkQueue.DELIVER),
                 "tenant_deliveries": keys.deliveries_of_tenant(delivery.tenant_id),
                 "dead_letters": keys.dead_letters_of_tenant(delivery.tenant_id),
+                "all_dead_letters": keys.DEAD_LETTERS,
                 "tenant": keys.tenant(delivery.tenant_id),
                 "pending_deliveries": keys.pending_deliveries_of_tenant(delivery.tenant_id),
             },

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from service.domain import ids
 from service.domain.tenant import Limits
 from service.domain.webhook import Delivery
-from service.domain.webhook_endpoint import MOST_ENDPOINTS, Endpoint
+from service.domain.webhook_endpoint import MOST_ENDPOINTS, Endpoint, Failures
 from service.domain.work_queue import WorkQueue
 from service.store import keys
 from service.store.redis.client import Redis, Script
@@ -57,6 +57,13 @@ class EndpointStore:
         record = await self._redis.execute("HGET", keys.endpoints_of_tenant(tenant_id), endpoint_id)
         return None if record is None else self._load(record)
 
+    async def load_many(self, pairs: Sequence[tuple[str, str]]) -> list[Endpoint | None]:
+        """Return the endpoints of these tenants and ids, in order; None: there is none."""
+        records = await self._redis.gather(
+            ("HGET", keys.endpoints_of_tenant(tenant_id), endpoint_id) for tenant_id, endpoint_id in pairs
+        )
+        return [None if record is None else self._load(record) for record in records]
+
     async def put(self, endpoint: Endpoint, *, forgive: bool = False, limit: int | None = None) -> Endpoint | Refusal:
         """Write an endpoint that still has this version, or a new one; ``forgive``: its failures are deleted.
 
@@ -75,6 +82,7 @@ class EndpointStore:
                 "endpoints": keys.endpoints_of_tenant(endpoint.tenant_id),
                 "tenant": keys.tenant(endpoint.tenant_id),
                 "endpoint_health": keys.endpoint_health(queue_name(endpoint)),
+                "failing_receivers": keys.FAILING_RECEIVERS,
             },
             {
                 "endpoint_id": endpoint.id,
@@ -82,6 +90,7 @@ class EndpointStore:
                 "after": self._dump(after),
                 "limit": MOST_ENDPOINTS if limit is None else min(limit, MOST_ENDPOINTS),
                 "resets_health": "1" if forgive else "",
+                "queue_name": queue_name(endpoint),
             },
         )
         refusals: dict[bytes, Refusal] = {b"changed": "changed", b"full": "full", b"orphan": "orphan"}
@@ -97,17 +106,23 @@ class EndpointStore:
             {
                 "endpoints": keys.endpoints_of_tenant(endpoint.tenant_id),
                 "endpoint_health": keys.endpoint_health(queue_name(endpoint)),
+                "failing_receivers": keys.FAILING_RECEIVERS,
             },
-            {"endpoint_id": endpoint.id, "version": endpoint.version},
+            {"endpoint_id": endpoint.id, "version": endpoint.version, "queue_name": queue_name(endpoint)},
         )
         return bool(reply)
 
-    async def failing_since(self, endpoint: Endpoint) -> datetime | None:
-        """Return since when an endpoint only fails; None while its failures are no streak."""
-        first, streak = await self._redis.execute(
-            "HMGET", keys.endpoint_health(queue_name(endpoint)), "first", "streak"
+    async def failures(self, endpoints: Sequence[Endpoint]) -> list[Failures | None]:
+        """Return the failures of each endpoint since its last success; None: there are none."""
+        fields = ("first", "last", "failures", "streak")
+        found = await self._redis.gather(
+            ("HMGET", keys.endpoint_health(queue_name(endpoint)), *fields) for endpoint in endpoints
         )
-        return moment(first) if streak else None
+        return [_failures(*each) for each in found]
+
+    def open(self, record: bytes) -> Endpoint:
+        """Return the endpoint of a sealed record."""
+        return self._load(record)
 
     async def announce(
         self,
@@ -189,6 +204,13 @@ class EndpointStore:
         sealed = record.partition(b" ")[2].decode()
         endpoint = self._cache[record] = _RECORD.validate_json(self._sealer.open(sealed))
         return endpoint
+
+
+def _failures(first: bytes | None, last: bytes | None, count: bytes | None, streak: bytes | None) -> Failures | None:
+    since, last_at = moment(first), moment(last)
+    if since is None or last_at is None:
+        return None
+    return Failures(since, last_at, int(count or 0), is_streak=streak is not None)
 
 
 def _limit(limit: int | None) -> int | str:

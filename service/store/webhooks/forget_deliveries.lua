@@ -5,8 +5,8 @@
 --
 -- USES  endpoint_queues
 -- WHEN FULL  runs
--- KEYS  tenant_deliveries, dead_letters, due_deliver, due_sweep, pending_deliveries, undelivered_tests,
---       delivery_keys... (of each delivery: record, endpoint queue, endpoint leases)
+-- KEYS  tenant_deliveries, dead_letters, all_dead_letters, due_deliver, due_sweep, pending_deliveries,
+--       undelivered_tests, delivery_keys... (of each delivery: record, endpoint queue, endpoint leases)
 -- ARGV  with_pending ("1": pending deliveries are deleted too), event_prefix (of the keys of events), deliveries... (id
 --       and name of the endpoint queue of each)
 -- RETURNS  1 if they were deleted, 0 if one is pending
@@ -37,7 +37,8 @@ for _, delivery in ipairs(found) do
   redis.call("SREM", pending_deliveries_key, delivery.id)
   redis.call("SREM", undelivered_tests_key, delivery.id)
   for _, key in ipairs({
-    delivery.queue_key, delivery.leases_key, tenant_deliveries_key, dead_letters_key, due_sweep_key
+    delivery.queue_key, delivery.leases_key, tenant_deliveries_key, dead_letters_key, all_dead_letters_key,
+    due_sweep_key
   }) do
     redis.call("ZREM", key, delivery.id)
   end

@@ -4,7 +4,7 @@
 -- USES  endpoint_queues
 -- WHEN FULL  runs
 -- KEYS  delivery, endpoint_queue, endpoint_leases, due_deliver, nudged_deliver, tenant_deliveries, dead_letters,
---       tenant, pending_deliveries
+--       all_dead_letters, tenant, pending_deliveries
 -- ARGV  delivery_id, version (that was read), after (the new record; "": it is pending), now_ms, queue_name
 -- RETURNS  {1, 1 if a nudge is wanted} if it is due now  {0, 0} if it has changed or is under way  {-1, 0} if the
 --          tenant was deleted
@@ -19,6 +19,7 @@ if after ~= "" then
   redis.call("PERSIST", delivery_key)
   redis.call("ZADD", tenant_deliveries_key, 0, delivery_id)
   redis.call("ZREM", dead_letters_key, delivery_id)
+  redis.call("ZREM", all_dead_letters_key, delivery_id)
 end
 redis.call("ZADD", endpoint_queue_key, now_ms, delivery_id)
 redis.call("SADD", pending_deliveries_key, delivery_id)

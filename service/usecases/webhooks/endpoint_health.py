@@ -29,17 +29,17 @@ class EndpointHealthMonitor:
         if stage is None or health.failing_since is None:
             return
         if stage == STAGES[-1]:
-            await self._disable(endpoint, "failing", now, health.failing_since)
-        elif await self._announce(endpoint, EventType.FAILING, now, stage=stage, since=health.failing_since):
+            await self._disable(endpoint, "failing", now, health)
+        elif await self._announce(endpoint, EventType.FAILING, now, stage=stage, health=health):
             metrics.ENDPOINT_WARNINGS.labels(metrics.tenant_label(endpoint.tenant_id), str(stage)).inc()
             self._log.warning("endpoint_failing", tenant=endpoint.tenant_id, endpoint_id=endpoint.id, percent=stage)
 
     async def gone(self, endpoint: Endpoint, now: datetime) -> None:
         """Disable an endpoint whose receiver wants no more events."""
-        await self._disable(endpoint, "gone", now, None)
+        await self._disable(endpoint, "gone", now, Health())
 
-    async def _disable(self, endpoint: Endpoint, reason: Reason, now: datetime, since: datetime | None) -> None:
-        if await self._announce(endpoint, EventType.DISABLED, now, stage=STAGES[-1], since=since, disable=reason):
+    async def _disable(self, endpoint: Endpoint, reason: Reason, now: datetime, health: Health) -> None:
+        if await self._announce(endpoint, EventType.DISABLED, now, stage=STAGES[-1], health=health, disable=reason):
             metrics.ENDPOINTS_DISABLED.labels(metrics.tenant_label(endpoint.tenant_id), reason).inc()
             self._log.warning("endpoint_disabled", tenant=endpoint.tenant_id, endpoint_id=endpoint.id, reason=reason)
 
@@ -50,10 +50,13 @@ class EndpointHealthMonitor:
         now: datetime,
         *,
         stage: int,
-        since: datetime | None,
+        health: Health,
         disable: Reason | None = None,
     ) -> bool:
-        failing: FailingView | None = None if since is None else {"since": rfc3339(since), "percent": stage}
+        since = health.failing_since
+        failing: FailingView | None = (
+            None if since is None else {"since": rfc3339(since), "attempts": health.failures, "percent": stage}
+        )
         tenant = await self._tenants.load(endpoint.tenant_id)
         if tenant is None:
             return False

@@ -1,6 +1,6 @@
 """Webhook endpoints of a tenant: create, change, delete, rotate their secrets, and send test events."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
@@ -11,7 +11,7 @@ from service.domain.generation_view import rfc3339
 from service.domain.signing import SigningKey, in_force, new_key, new_secret, rotated
 from service.domain.tenant import Tenant
 from service.domain.webhook import Delivery, EventType
-from service.domain.webhook_endpoint import MOST_ENDPOINTS, MOST_HEADERS, Endpoint
+from service.domain.webhook_endpoint import MOST_ENDPOINTS, MOST_HEADERS, Endpoint, Failures
 from service.domain.webhook_endpoint_view import FailingView
 from service.errors import Conflict, FieldError, Invalid, NotFound, PreconditionFailed, TooManyTests
 from service.net.resolver import lookups_of
@@ -149,13 +149,18 @@ class Endpoints:
         if await retry_on_conflict(attempt) is LOST:
             raise PreconditionFailed(_BUSY)
 
-    async def failing(self, endpoint: Endpoint) -> FailingView | None:
-        """Return the current streak of failures, or None."""
-        since = await self._store.failing_since(endpoint)
-        if since is None:
-            return None
-        percent = 100 * (self._clock() - since) / self._disable_after
-        return {"since": rfc3339(since), "percent": min(100, int(percent))}
+    async def failing(self, endpoints: Sequence[Endpoint]) -> Sequence[FailingView | None]:
+        """Return the failures of each endpoint since its last success; None: there are none."""
+        found = await self._store.failures(endpoints)
+        return [None if each is None else self._failing(each) for each in found]
+
+    def _failing(self, failures: Failures) -> FailingView:
+        share = (self._clock() - failures.since) / self._disable_after if failures.is_streak else 0
+        return {
+            "since": rfc3339(failures.since),
+            "attempts": failures.count,
+            "percent": min(100, int(100 * share)),
+        }
 
     async def public_keys(self, tenant_id: str, endpoint_id: str) -> tuple[SigningKey, ...]:
         """Return the Ed25519 keys that sign now. Raises NotFound if there is none."""
@@ -226,6 +231,14 @@ class Endpoints:
         if delivery is LOST:
             raise PreconditionFailed(_BUSY)
         return delivery
+
+    async def enable(self, tenant: Tenant, endpoint_id: str) -> Endpoint:
+        """Send events to an endpoint again; its failures are reset. Raises NotFound, PreconditionFailed."""
+        return await self._update(tenant, endpoint_id, lambda current: current.enabled())
+
+    async def disable(self, tenant: Tenant, endpoint_id: str) -> Endpoint:
+        """Send no more events to an endpoint: its deliveries become dead letters. Raises as ``enable``."""
+        return await self._update(tenant, endpoint_id, lambda current: current.disabled_for("requested", self._clock()))
 
     async def _update(
         self, tenant: Tenant, endpoint_id: str, change: Callable[[Endpoint], Endpoint], versions: Versions = None

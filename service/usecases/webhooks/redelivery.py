@@ -58,14 +58,14 @@ class DeliveryService:
 
     async def get(self, tenant: Tenant, delivery_id: str) -> Delivery:
         """Return a delivery. An unknown one and another tenant's raise the same NotFound."""
-        (shown,) = await self._shown(tenant, [await self._load(tenant, delivery_id)])
+        (shown,) = await self._shown(tenant.id, [await self._load(tenant, delivery_id)])
         return shown
 
-    async def _shown(self, tenant: Tenant, deliveries: list[Delivery]) -> list[Delivery]:
+    async def _shown(self, tenant_id: str, deliveries: list[Delivery]) -> list[Delivery]:
         """Fill in what is stored encrypted: URLs of endpoints, and bodies of events about endpoints."""
         if all(delivery.endpoint_id is None for delivery in deliveries):
             return deliveries
-        urls = {endpoint.id: endpoint.url for endpoint in await self._endpoints.of_tenant(tenant.id)}
+        urls = {endpoint.id: endpoint.url for endpoint in await self._endpoints.of_tenant(tenant_id)}
         return [
             replace(each, url=urls.get(each.endpoint_id or "", each.url), body=self._endpoints.body_of(each))
             for each in deliveries
@@ -79,19 +79,25 @@ class DeliveryService:
 
     async def list(self, tenant: Tenant, selection: DeliveryFilter, *, limit: int, after: str | None) -> Page[Delivery]:
         """Return a page, newest first. ``after`` is the last id of the page before."""
+        return await self.list_of(tenant.id, selection, limit=limit, after=after)
+
+    async def list_of(
+        self, tenant_id: str, selection: DeliveryFilter, *, limit: int, after: str | None
+    ) -> Page[Delivery]:
+        """List as ``list``, for operators: of a tenant that may be deleted."""
         if selection.generation_id is not None:
-            page = await self._of_generation(tenant, selection.generation_id, selection, limit=limit, after=after)
+            page = await self._of_generation(tenant_id, selection.generation_id, selection, limit=limit, after=after)
         else:
-            async with self._reads.turn(tenant.id):
-                page = await self._delivery_log.page(tenant.id, selection, limit=limit, after=after)
-        return replace(page, items=await self._shown(tenant, page.items))
+            async with self._reads.turn(tenant_id):
+                page = await self._delivery_log.page(tenant_id, selection, limit=limit, after=after)
+        return replace(page, items=await self._shown(tenant_id, page.items))
 
     async def _of_generation(
-        self, tenant: Tenant, generation_id: str, selection: DeliveryFilter, *, limit: int, after: str | None
+        self, tenant_id: str, generation_id: str, selection: DeliveryFilter, *, limit: int, after: str | None
     ) -> Page[Delivery]:
         """List from the generation's record, which has the ids of its deliveries: no index is searched."""
         g = await self._generations.load(generation_id) if ids.is_id(ids.GENERATION, generation_id) else None
-        if g is None or g.tenant_id != tenant.id:
+        if g is None or g.tenant_id != tenant_id:
             return Page()
         delivery_ids = sorted((one for one in g.deliveries if after is None or one < after), reverse=True)
         found = [d for d in await self._deliveries.load_many(delivery_ids) if d is not None and _within(d, selection)]
@@ -118,7 +124,7 @@ class DeliveryService:
         redelivered = await retry_on_conflict(attempt)
         if redelivered is LOST:
             return await self.get(tenant, delivery_id)
-        (shown,) = await self._shown(tenant, [redelivered])
+        (shown,) = await self._shown(tenant.id, [redelivered])
         return shown
 
     async def replay(self, tenant: Tenant, selection: DeliveryFilter, *, after: str | None) -> Replay:

@@ -64,13 +64,19 @@ _PROXY: Final = (("x-fal-target-url", "https://queue.fal.run/bytedance/seedance-
 ROUTES: Final[dict[str, Row]] = {
     "/.well-known/webhook-keys/{tenant_id}/{endpoint_id}": Row("public"),
     "/admin/v1/audit": Row("operator"),
+    "/admin/v1/deliveries": Row(
+        "operator", ("limit=100&status=dead", "limit=100&status=dead&event=webhook.test", "tenant_id={tenant_id}")
+    ),
+    "/admin/v1/deliveries/{delivery_id}": Row("operator"),
     "/admin/v1/dispatch": Row("operator"),
+    "/admin/v1/failing-receivers": Row("operator", ("minutes=0&limit=200",)),
     "/admin/v1/generations/{generation_id}": Row("operator"),
     "/admin/v1/paid-and-lost": Row("operator", ("limit=1000",)),
     "/admin/v1/tenants": Row("operator", ("limit=1000",)),
     "/admin/v1/tenants/{tenant_id}": Row("operator"),
     "/admin/v1/tenants/{tenant_id}/end-users/{pseudonym}": Row("operator"),
     "/admin/v1/tenants/{tenant_id}/keys": Row("operator"),
+    "/admin/v1/tenants/{tenant_id}/webhook-endpoints": Row("operator"),
     "/admin/v1/unconfirmed": Row("operator", ("limit=1000",)),
     "/fal/.well-known/{tenant_id}/jwks.json": Row("public"),
     "/fal/proxy": Row("fal", headers=_PROXY),

@@ -125,7 +125,8 @@ async def test_failure_streak_needs_failures_within_interval(
         await failed(api, runtime, hours=hours, clock=clock)
     shown = await read(api, made)
     assert shown["enabled"]
-    assert (shown["failing"] is not None) is failing
+    assert (shown["failing"]["percent"] > 0) is failing
+    assert shown["failing"]["attempts"] == len(gaps)
 
 
 async def test_endpoint_410_disables_at_once(

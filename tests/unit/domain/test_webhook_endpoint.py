@@ -24,7 +24,7 @@ ENDPOINT = Endpoint(
     headers={"x-b": "secret", "x-a": "secret"},
     version=3,
 )
-FAILING: FailingView = {"since": "2026-01-30T09:30:00.000Z", "percent": 50}
+FAILING: FailingView = {"since": "2026-01-30T09:30:00.000Z", "attempts": 12, "percent": 50}
 
 
 def test_endpoint_wants_the_events_that_it_names() -> None:

@@ -2,10 +2,10 @@
 -- the sets of those that are due, and all in the indexes of their tenant. Deliveries to a disabled endpoint become dead
 -- letters at once. The body of an event is stored once, with the number of the deliveries that refer to it.
 --
--- The script also uses endpoint_queues. It declares due_deliver, tenant_deliveries, dead_letters, pending_deliveries and
--- delivery_keys... (record, endpoint queue and event of each delivery) under KEYS, and deliveries... (of each: id,
--- record, name of the endpoint queue or "" for a dead letter, id of the event, body of the event or "" if an earlier
--- delivery has it) under ARGV. Returns whether any delivery is to be sent.
+-- The script also uses endpoint_queues. It declares due_deliver, tenant_deliveries, dead_letters, all_dead_letters,
+-- pending_deliveries and delivery_keys... (record, endpoint queue and event of each delivery) under KEYS, and
+-- deliveries... (of each: id, record, name of the endpoint queue or "" for a dead letter, id of the event, body of the
+-- event or "" if an earlier delivery has it) under ARGV. Returns whether any delivery is to be sent.
 local function deliver(due_ms)
   local any_pending = false
   local argument = deliveries_start
@@ -19,6 +19,7 @@ local function deliver(due_ms)
     redis.call("ZADD", tenant_deliveries_key, 0, id)
     if queue == "" then
       redis.call("ZADD", dead_letters_key, 0, id)
+      redis.call("ZADD", all_dead_letters_key, 0, id)
     else
       redis.call("ZADD", KEYS[n + 1], due_ms, id)
       redis.call("SADD", pending_deliveries_key, id)
