@@ -22,6 +22,7 @@ from service.api.http.shutdown import on_stop_signal
 from service.api.http.trusted_proxies import TrustedProxies
 from service.api.metrics import serving_metrics
 from service.config.settings import Settings
+from service.console import install as console
 from service.observability import log, tracing
 from service.observability.start import log_start
 from service.runtime import open_runtime
@@ -85,6 +86,8 @@ def create_app(settings: Settings) -> FastAPI:
         },  # the gateway's own are in middleware, at a third of the cost
     )
     routes.install(app, path_prefix=settings.path_prefix)
+    if settings.console:
+        console.install(app)
     return app
 
 

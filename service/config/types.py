@@ -27,6 +27,7 @@ OWN_SEGMENTS: Final = frozenset(
         ".well-known",
         "admin",
         "callbacks",
+        "console",
         "docs",
         "fal",
         "healthz",

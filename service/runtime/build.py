@@ -23,6 +23,9 @@ from service.store.redis.client import Redis
 from service.store.state.state import StateStore
 from service.upstream.schemas import FalSchemas
 from service.upstream.storage import FalStorage
+from service.usecases.console.identity import Identities
+from service.usecases.console.login import ConsoleLogin
+from service.usecases.console.sessions import ConsoleSessions
 from service.usecases.generations.admission import Admission
 from service.usecases.generations.byte_limits import ByteLimiter
 from service.usecases.generations.cancel import GenerationCanceller
@@ -48,6 +51,7 @@ from service.usecases.operations.audit import Audit
 from service.usecases.operations.audit_jobs import AuditJobs
 from service.usecases.operations.doctor import Doctor
 from service.usecases.operations.readiness import Readiness
+from service.usecases.operations.status import StatusService
 from service.usecases.operations.unconfirmed import UnconfirmedService
 from service.usecases.operators.authentication import OperatorAuthenticator
 from service.usecases.operators.operators import Operators
@@ -125,6 +129,15 @@ class OperationServices:
     account_metrics: AccountMetrics
     doctor: Doctor
     readiness: Readiness
+    status: StatusService
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleServices:
+    """Login and sessions of people."""
+
+    login: ConsoleLogin
+    sessions: ConsoleSessions
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +162,7 @@ class Runtime:
     operations: OperationServices
     operators: OperatorServices
     trail: Trail
+    console: ConsoleServices
     queues: WorkQueues
 
     @property
@@ -180,7 +194,7 @@ def _build(core: Core) -> Runtime:
     tenants = Tenants(stores.tenants, stores.endpoints, default_limits=_default_limits(settings), clock=clock)
     reads = ReadLimiter(per_request=settings.reads_per_request, per_tenant=settings.reads_per_tenant, clock=clock)
     authenticator = Authenticator(stores.tenants, stores.rates, reads, clock=clock)
-    generations = _generations(core)
+    generations, operators = _generations(core), _operators(core)
     return Runtime(
         settings=settings,
         connections=connections,
@@ -199,8 +213,9 @@ def _build(core: Core) -> Runtime:
         ),
         webhooks=_webhooks(core, tenants),
         operations=_operations(core, tenants),
-        operators=_operators(core),
+        operators=operators,
         trail=core.trail,
+        console=_console(core, authenticator, operators.authenticator),
         queues=WorkQueues(core),
     )
 
@@ -345,6 +360,14 @@ def _operators(core: Core) -> OperatorServices:
     )
 
 
+def _console(core: Core, authenticator: Authenticator, operators: OperatorAuthenticator) -> ConsoleServices:
+    identities = Identities(authenticator, operators, core.settings.admin_token)
+    return ConsoleServices(
+        login=ConsoleLogin(core.stores.console_logins, identities, clock=core.clock),
+        sessions=ConsoleSessions(core.stores.console_sessions, identities, core.trail, clock=core.clock),
+    )
+
+
 def _operations(core: Core, tenants: Tenants) -> OperationServices:
     settings, connections, stores, clock = core.settings, core.connections, core.stores, core.clock
     state = StateStore(connections.reports, stores.gate, stores.heartbeats, replicas=settings.redis_wait_replicas)
@@ -386,6 +409,7 @@ def _operations(core: Core, tenants: Tenants) -> OperationServices:
             wall=clock.wall,
         ),
         readiness=Readiness(connections.redis, clock),
+        status=StatusService(connections.redis, state, stores.gate, stores.heartbeats, clock=clock),
     )
 
 

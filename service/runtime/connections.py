@@ -17,6 +17,8 @@ from service.model_registry import registry_of
 from service.net.image_probe import ImageProbe
 from service.net.resolver import Resolver
 from service.net.ssrf import AddressGuard
+from service.store.console.logins import ConsoleLoginStore
+from service.store.console.sessions import ConsoleSessionStore
 from service.store.gate.gate import GateStore
 from service.store.generations.callbacks import CallbackStore
 from service.store.generations.changes import ChangeFeed
@@ -217,6 +219,8 @@ class Stores:
         self.operators = OperatorStore(redis)
         self.trail = TrailStore(redis, reports=reports, retention=settings.trail_retention)
         self.rates = RateLimiter(redis)
+        self.console_sessions = ConsoleSessionStore(redis)
+        self.console_logins = ConsoleLoginStore(redis)
         self.heartbeats = HeartbeatStore(redis)
         self.stored_bytes = StoredBytesStore(redis)
         self.response_receipts = ResponseReceiptStore(redis)

@@ -139,6 +139,15 @@ Operators and the audit trail
 {sg}:tenant:<t>:trail                     zset    trail         ids of entries of the trail about the tenant; score =
                                                   retention     time
 
+Console
+{sg}:console_session:<hash of its id>     string  1 hour idle   who logged in, and when (JSON)
+{sg}:console_session:<hash>:message       string  1 minute      what the last action did; the next page shows it
+{sg}:console_sessions:<kind>:<id>         zset    12 hours      hashes of the sessions of one key, token or user;
+                                                                score = time of the login
+{sg}:console_login:<hash of a ticket>     string  5 minutes     whom a login link logs in (JSON); used once
+{sg}:console_attempts:<address>           string  seconds       when the login attempts of an address so far would be
+                                                                due at their rate; without an address: of all
+
 Processes
 {sg}:beat                                 string  -             when beat last ran
 {sg}:workers                              zset    minutes       "<queue> <host>:<pid>"; score = last heartbeat
@@ -196,6 +205,8 @@ TRAIL_PENDING: Final = f"{TAG}trail_pending"
 READINESS_PROBE: Final = f"{TAG}readiness_probe"
 #: Suffix of the due set of deliveries, and of a tenant's endpoint queues, whose receivers are not proven.
 UNPROVEN: Final = ":unproven"
+#: Suffix of the message of a session.
+CONSOLE_MESSAGE: Final = ":message"
 SCRATCH: Final = f"{TAG}scratch"
 BEAT: Final = f"{TAG}beat"
 WORKERS: Final = f"{TAG}workers"
@@ -247,6 +258,27 @@ def trail_of_tenant(tenant_id: str) -> str:
 
 def upload_ticket(ticket_id: str) -> str:
     return f"{TAG}upload_ticket:{hashlib.sha256(ticket_id.encode()).hexdigest()[:32]}"
+
+
+def console_digest(text: str) -> str:
+    """Return the hash of a random id: Redis holds no id that opens a session."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def console_session(digest: str) -> str:
+    return f"{TAG}console_session:{digest}"
+
+
+def console_sessions(kind: str, subject_id: str) -> str:
+    return f"{TAG}console_sessions:{kind}:{subject_id}"
+
+
+def console_login(digest: str) -> str:
+    return f"{TAG}console_login:{digest}"
+
+
+def console_attempts(address: str) -> str:
+    return f"{TAG}console_attempts:{address}"
 
 
 def measurement(tenant_id: str, url: str) -> str:

@@ -34,6 +34,7 @@ BY_VALUE: Final = {
 
 #: "<file>: <command> <key>" -> the bound of the key.
 ALLOWED: Final = {
+    "console/begin_console_session.lua: ZREMRANGEBYSCORE sessions_of_subject_key": "MOST_SESSIONS of one subject",
     "gate/gate.lua: ZRANGE failed_submits_key": "MOST_EVIDENCE (200, or submit_failures): the script adds no more",
     "gate/gate_state.lua: ZRANGE failed_submits_key": "MOST_EVIDENCE (200, or submit_failures), by gate.lua",
     "generations/response_receipts.py: ZREMRANGEBYRANK key": "it removes what exceeds _MOST_KEPT: one entry a call",

@@ -114,11 +114,11 @@ def _paths(made: Manifests, build: str) -> dict[str, set[str]]:
 
 @pytest.mark.parametrize("build", ["ingress", "gateway-api"])
 def test_internet_reaches_callbacks_and_nothing_else(made: Manifests, build: str) -> None:
-    """Of the routes, /admin/v1 and the probes are on no way in."""
+    """Of the routes, /admin/v1, /console and the probes are on no way in."""
     paths = _paths(made, build)
     assert paths["callbacks"] == {callback.PATH}
     first = {path.split("/")[1] for path in paths["gateway"]}
-    assert first == OWN_SEGMENTS - {"admin", "callbacks", "healthz", "readyz"}
+    assert first == OWN_SEGMENTS - {"admin", "callbacks", "console", "healthz", "readyz"}
 
 
 def test_ingress_bounds_are_those_of_the_gateway(made: Manifests) -> None:

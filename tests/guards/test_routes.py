@@ -10,6 +10,7 @@ from starlette.routing import Match
 
 from service.api.http.raw_route import DirectRoutes
 from tests.conftest import client_of
+from tests.support.console import console_routes
 
 PUBLIC = {
     *(("GET", path) for path in ("/healthz", "/readyz", "/readyz/process")),
@@ -100,8 +101,9 @@ def test_document_lists_every_route(app: FastAPI) -> None:
     """A route that is missing in the document would be missing in the tests above."""
     listed = set(app.openapi()["paths"])
     unlisted = {getattr(route, "path", "").replace(":path}", "}") for route in app.routes} - listed
+    of_console = {path.replace(":path}", "}") for path in (route.path for route in console_routes(app))}
 
-    assert {path for path in unlisted if path} <= UNLISTED
+    assert {path for path in unlisted - of_console if path} <= UNLISTED
 
 
 def test_document_declares_security_of_every_route(app: FastAPI) -> None:

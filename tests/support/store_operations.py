@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final, Literal
 
+from service.domain.actor import ActorKind
 from service.domain.adjustment import Correction
 from service.domain.budgets import day
+from service.domain.console_session import ConsoleSession, Subject
 from service.domain.generation import Due
 from service.domain.measurement import Measurement
 from service.domain.webhook_endpoint import Endpoint
@@ -44,6 +46,7 @@ _TICKET: Final = UploadTicket(
     upload_url="https://a.example",
     file_url="https://a.example",
 )
+_SUBJECT: Final = Subject(ActorKind.LOCAL, "tester")
 _CLIP: Final = Measurement(container="mp4", size=1_000, seconds=Decimal(5), codec="h264")
 
 
@@ -278,6 +281,21 @@ OPERATIONS: Final[dict[str, Operation]] = {
         lambda w: w.stores.usage_reports.begin(w.tenant.id, TODAY, TODAY, now=NOW), "refused"
     ),
     "usage_reports.extend": Operation(_extend_report),
+    "console_sessions.begin": Operation(
+        lambda w: w.stores.console_sessions.begin("session", ConsoleSession(_SUBJECT, NOW), NOW)
+    ),
+    "console_sessions.resume": Operation(
+        lambda w: w.stores.console_sessions.resume("session", is_person=True), waits=False
+    ),
+    "console_sessions.end": Operation(
+        lambda w: w.stores.console_sessions.end("session", ConsoleSession(_SUBJECT, NOW))
+    ),
+    "console_sessions.leave_message": Operation(
+        lambda w: w.stores.console_sessions.leave_message("session", "done"), waits=False
+    ),
+    "console_logins.issue": Operation(lambda w: w.stores.console_logins.issue("ticket", _SUBJECT)),
+    "console_logins.take": Operation(lambda w: w.stores.console_logins.take("unknown")),
+    "console_logins.count": Operation(lambda w: w.stores.console_logins.count("192.0.2.1", NOW), waits=False),
     "upload_tickets.issue": Operation(lambda w: w.stores.upload_tickets.issue(_TICKET), "refused"),
     "upload_tickets.take": Operation(_take_ticket),
     "measurements.save": Operation(lambda w: w.stores.measurements.save(w.tenant.id, "https://a.example", _CLIP)),
@@ -308,7 +326,11 @@ def writes_of(stores: Stores) -> set[str]:
 
 def _sends_a_write(source: str) -> bool:
     commands = set(re.findall(r'[(,]\s*"([A-Z]{3,})"', source))
-    return "_redis.run(" in source or bool(commands - READS - _OPTIONS)
+    return bool(_WRITES.search(source) or commands - READS - _OPTIONS)
+
+
+#: A script that may write, or a function of the stores that runs one.
+_WRITES: Final = re.compile(r"_redis\.run\(|\b(?:count|insert_record|replace_record|set_expiring)\(\s*self\._redis,")
 
 
 #: Options of commands in capitals.

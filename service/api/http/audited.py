@@ -64,15 +64,17 @@ async def begin_act(request: Request, actor: Actor) -> None:
     action = request.scope.get(_ACTION)
     if action is None:
         return
+    target, tenant_id = target_of(request)
+    request.scope[_ACT] = await _runtime(request).trail.begin(actor, action, target=target, tenant_id=tenant_id)
+
+
+def target_of(request: Request) -> tuple[str | None, str | None]:
+    """Return what the path names: the target of an act, and the tenant that the act is about."""
     given = request.path_params
     tenant_id = given.get("tenant_id", "")
     targets = [value for name, value in given.items() if name not in _NO_TARGET]
-    request.scope[_ACT] = await _runtime(request).trail.begin(
-        actor,
-        action,
-        target=(targets[-1] if targets else tenant_id)[:_LONGEST_TARGET] or None,
-        tenant_id=tenant_id if ids.is_id(ids.TENANT, tenant_id) else None,
-    )
+    target = (targets[-1] if targets else tenant_id)[:_LONGEST_TARGET] or None
+    return target, tenant_id if ids.is_id(ids.TENANT, tenant_id) else None
 
 
 async def _end(request: Request, error: Exception | None = None) -> None:

@@ -44,6 +44,8 @@ def up(
             _write_env(env_file, stack.describe())
         print(json.dumps(stack.describe()), flush=True)  # noqa: T201  (programs read the first line)
         typer.echo(f"\nUp at {stack.base_url} (docs: {stack.base_url}/docs). Ctrl-C stops it.", err=True)
+        typer.echo(f"Console: {stack.login_url}\n(logs in once, within 5 minutes; another link: ", nl=False, err=True)
+        typer.echo("`seedance-gateway console-login` with the settings of --env-file)", err=True)
         if data is None:
             typer.echo(
                 "Data and API key are temporary: they are deleted at the end. Use --data DIR to store them.", err=True

@@ -20,6 +20,7 @@ from pydantic import SecretStr
 
 from service.cli.dev.child_processes import Child, PortTaken, accepts, free_port, interrupts_deferred
 from service.cli.dev.embedded_redis import EmbeddedRedis
+from service.cli.ops.console import login_link
 from service.config.settings import PREFIX, Settings
 from service.observability import log
 from service.runtime import open_runtime
@@ -50,6 +51,8 @@ class Stack:
     api_key: str = field(init=False, default="")
     tenant_id: str = field(init=False, default="")
     webhook_secret: str = field(init=False, default="")
+    login_url: str = field(init=False, default="")
+    """A link that logs in to the console once."""
     children: dict[str, Child] = field(init=False, default_factory=dict)
 
     def start(self) -> Self:
@@ -117,6 +120,8 @@ class Stack:
             "admin_token": "" if token is None else token.get_secret_value(),
             "tenant_id": self.tenant_id,
             "webhook_secret": self.webhook_secret,
+            "console_url": f"{self.base_url}/console",
+            "login_url": self.login_url,
             "sandbox_url": self.sandbox_url,
             "redis_url": self.redis.url,
             "metrics_url": self.metrics_url,
@@ -231,6 +236,7 @@ class Stack:
             tenant = found[0] if found else await runtime.tenants.service.create(_TENANT)
             self.api_key = (await runtime.tenants.service.create_key(tenant.id, name="up")).text
             self.tenant_id, self.webhook_secret = tenant.id, tenant.webhook_secret
+            self.login_url = await login_link(runtime, self.base_url, name="up")
 
     def _python(self, name: str, *arguments: str, **changes: Any) -> Child:
         environment = self.settings.model_copy(update=changes).environment()

@@ -147,6 +147,23 @@ def adjust(
     )
 
 
+def console_login(
+    url: Annotated[
+        str | None,
+        typer.Option(
+            help="URL of the gateway for your browser. Default: GATEWAY_PUBLIC_URL, or http://127.0.0.1:8080."
+        ),
+    ] = None,
+) -> None:
+    """Print a link that logs in to the console once, within five minutes: as the operator of GATEWAY_OPERATOR_TOKEN.
+
+    Without that variable it logs in as admin, under the name of the user of this machine.
+    """
+    from service.cli.ops import console  # noqa: PLC0415
+
+    console.console_login(url)
+
+
 def rotate_secret_key() -> None:
     """Encrypt all tenants' secrets with the first key in GATEWAY_SECRET_KEY."""
     from service.cli.ops import tenants  # noqa: PLC0415
@@ -165,4 +182,5 @@ def register(app: typer.Typer) -> None:
     app.command("paid-and-lost")(paid_and_lost)
     app.command()(revive)
     app.command()(adjust)
+    app.command("console-login")(console_login)
     app.command("rotate-secret-key")(rotate_secret_key)

@@ -120,10 +120,11 @@ async def _actor(runtime: "Runtime") -> Actor:
     token = runtime.settings.operator_token
     if token is not None:
         return await runtime.operators.authenticator.authenticate(token.get_secret_value())
-    return Actor(kind=ActorKind.LOCAL, name=_local_user(), role=Role.ADMIN)
+    return Actor(kind=ActorKind.LOCAL, name=local_user(), role=Role.ADMIN)
 
 
-def _local_user() -> str:
+def local_user() -> str:
+    """Return the name of the user of this machine."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # a container's user without an entry in its passwd

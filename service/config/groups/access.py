@@ -52,6 +52,13 @@ class AccessSettings(BaseModel):
             "trail.",
         ),
     ] = 10_000
+    console: Annotated[
+        bool,
+        Field(
+            description="Whether this gateway serves the console at `/console`, for operators and tenants. It works "
+            "over HTTPS, and over HTTP at `localhost` and loopback addresses."
+        ),
+    ] = True
     resend_window: Annotated[
         Seconds,
         Field(

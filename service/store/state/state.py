@@ -83,6 +83,19 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
+class AccountState:
+    """Figures that are kept for all tenants together: a read of them does not grow with the tenants."""
+
+    slots_used: int
+    unconfirmed: int
+    oldest_unconfirmed: datetime | None
+    paid_and_lost: int
+    money: Standing
+    """Of today."""
+    depths: Mapping[WorkQueue, Depth]
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """State of the whole deployment at one time."""
 
@@ -123,7 +136,7 @@ class StateStore:
 
     async def read(self, now: datetime) -> State:
         """Return the state; nothing is written."""
-        account, pending, (names, rows), gate, stopped, beats, mismatches, info, fsync, stored = await asyncio.gather(
+        counted, pending, (names, rows), gate, stopped, beats, mismatches, info, fsync, stored = await asyncio.gather(
             self._read_account(now),
             self._read_pending(now),
             self._read_tenants(now),
@@ -135,18 +148,15 @@ class StateStore:
             health.setting(self._redis, "appendfsync"),
             self._stored_bytes.largest(_LARGEST),
         )
-        used, unconfirmed, oldest, held, spent, entries, oldest_entries, paid_and_lost = account
+        account = _account(counted)
         return State(
-            slots_used=used,
-            unconfirmed=unconfirmed,
-            oldest_unconfirmed=moment(oldest),
-            paid_and_lost=paid_and_lost,
-            account=Standing(int(held), int(spent)),
+            slots_used=account.slots_used,
+            unconfirmed=account.unconfirmed,
+            oldest_unconfirmed=account.oldest_unconfirmed,
+            paid_and_lost=account.paid_and_lost,
+            account=account.money,
             price_mismatches=mismatches,
-            depths={
-                work_queue: Depth(count, moment(first))
-                for work_queue, count, first in zip(WorkQueue, entries, oldest_entries, strict=True)
-            },
+            depths=account.depths,
             names=names,
             tenants=_tenants(rows, pending),
             gate=gate,
@@ -156,6 +166,10 @@ class StateStore:
             server=Server(health.memory(self._redis, info), _durable(info, fsync, self._replicas)),
             stored_bytes=stored,
         )
+
+    async def read_account(self, now: datetime) -> AccountState:
+        """Return the figures of the account, by one script."""
+        return _account(await self._read_account(now))
 
     async def _read_account(self, now: datetime) -> Any:
         return await self._redis.read(
@@ -231,6 +245,22 @@ class StateStore:
             if page_size < _PAGE:
                 break
         return names, columns
+
+
+def _account(reply: Any) -> AccountState:
+    """Read the reply of state.lua."""
+    used, unconfirmed, oldest, held, spent, entries, oldest_entries, paid_and_lost = reply
+    return AccountState(
+        slots_used=used,
+        unconfirmed=unconfirmed,
+        oldest_unconfirmed=moment(oldest),
+        paid_and_lost=paid_and_lost,
+        money=Standing(int(held), int(spent)),
+        depths={
+            work_queue: Depth(count, moment(first))
+            for work_queue, count, first in zip(WorkQueue, entries, oldest_entries, strict=True)
+        },
+    )
 
 
 def _tenants(rows: Sequence[Any], pending: dict[str, _Deliveries]) -> list[TenantState]:

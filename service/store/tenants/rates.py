@@ -41,11 +41,8 @@ class RateLimiter:
         burst = limits.burst or max(1, limits.requests_per_minute // 10)
         interval = _MINUTE // limits.requests_per_minute
         try:
-            allowed, left, wait, complete_in = await self._redis.run(
-                _LIMIT,
-                {"rate_limit": keys.rate_limit(tenant_id)},
-                {"now_us": int(now.timestamp() * 1e6), "interval_us": interval, "burst": burst},
-                replicated=False,
+            allowed, left, wait, complete_in = await count(
+                self._redis, keys.rate_limit(tenant_id), now, interval_us=interval, burst=burst
             )
         except StoreUnavailable:
             metrics.RATE_LIMITER_UNAVAILABLE.inc()
@@ -58,3 +55,14 @@ class RateLimiter:
             timedelta(microseconds=wait),
             timedelta(microseconds=complete_in),
         )
+
+
+async def count(redis: Redis, key: str, now: datetime, *, interval_us: int, burst: int) -> tuple[int, int, int, int]:
+    """Count one call, as limit.lua describes. Returns whether it is allowed, and what that script returns with it."""
+    allowed, left, wait, complete_in = await redis.run(
+        _LIMIT,
+        {"rate_limit": key},
+        {"now_us": int(now.timestamp() * 1e6), "interval_us": interval_us, "burst": burst},
+        replicated=False,
+    )
+    return allowed, left, wait, complete_in

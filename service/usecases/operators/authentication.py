@@ -31,6 +31,18 @@ class OperatorAuthenticator:
             metrics.OPERATOR_LOGINS_REFUSED.inc()
             raise
 
+    async def of_session(self, operator_id: str, token_id: str | None) -> Actor:
+        """Return an operator who has logged in, with the present role. ``token_id``: the token of the login, if any.
+
+        Raises Unauthenticated: the operator is disabled, or the token revoked or expired.
+        """
+        token = None if token_id is None else await self._store.load_token(token_id)
+        if token_id is not None and (
+            token is None or not token.is_valid(self._clock()) or token.operator_id != operator_id
+        ):
+            raise Unauthenticated(UNKNOWN_TOKEN)
+        return actor_of(await self._enabled(operator_id), token, address=None, request_id=None)
+
     async def _authenticate(self, text: str, address: str | None, request_id: str | None) -> Actor:
         if text.startswith(f"{TOKEN_PREFIX}_"):
             operator, token = await self._open(text)

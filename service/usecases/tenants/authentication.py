@@ -118,10 +118,15 @@ class Authenticator:
             Forbidden: the key lacks the scope, or the tenant is suspended by now.
 
         """
+        caller = await self.current(key_id)
+        _check_rights(caller, scope)
+        return caller
+
+    async def current(self, key_id: str) -> Caller:
+        """Read a key with any scope and its tenant now, also a suspended tenant. Raises Unauthenticated."""
         found = await self._store.look_up(key_id, None)
         if found is None or not found.key.is_valid(self._clock()):
             raise Unauthenticated(UNKNOWN_KEY)
-        _check_rights(found, scope)
         return Caller(found.tenant, found.key)
 
     async def count(self, tenant: Tenant) -> RateLimitResult | None:
@@ -187,7 +192,7 @@ def _insert(entries: dict[_K, _V], key: _K, value: _V, *, is_old: Callable[[_V],
         del entries[next(iter(entries))]
 
 
-def _check_rights(found: LookedUp, scope: Scope) -> None:
+def _check_rights(found: LookedUp | Caller, scope: Scope) -> None:
     """Raise Forbidden if the key lacks the scope, or the tenant is suspended."""
     if scope not in found.key.scopes:
         raise Forbidden(f"The API key lacks the scope {scope.value!r}.")

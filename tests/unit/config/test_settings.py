@@ -23,6 +23,7 @@ REQUIRED = {"GATEWAY_FAL_KEY": "id:secret", "GATEWAY_SECRET_KEY": factories.SECR
 EVERYTHING: dict[str, Any] = {
     "redis_url": "redis://:hush-redis@10.0.0.1:6379/3",
     "redis_timeout": 2.5,
+    "console": False,
     "redis_ca_file": Path("/etc/ssl/redis.pem"),
     "redis_wait_replicas": 1,
     "redis_memory_limit": 1_000_000_000,

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from service.store.state.state import State, TenantState
+from service.store.state.state import AccountState, State, TenantState
 from service.usecases.operations.doctor.finding import Finding, ok, warn
 
 #: Most submits with an unknown outcome are resolved sooner, by a callback or by fal's bill.
@@ -15,10 +15,10 @@ _NAMED: Final = 3
 
 
 def undone(state: State, now: datetime) -> list[Finding]:
-    return [_unconfirmed(state, now), _paid_and_lost(state), _receivers(state, now), _dead_letters(state)]
+    return [unconfirmed(state, now), paid_and_lost(state), _receivers(state, now), _dead_letters(state)]
 
 
-def _unconfirmed(state: State, now: datetime) -> Finding:
+def unconfirmed(state: State | AccountState, now: datetime) -> Finding:
     name, since = "unconfirmed submits", state.oldest_unconfirmed
     if not state.unconfirmed or since is None:
         return ok(name, "none")
@@ -27,7 +27,7 @@ def _unconfirmed(state: State, now: datetime) -> Finding:
     return warn(name, detail, remedy) if now - since > _LONG_UNCONFIRMED else ok(name, detail)
 
 
-def _paid_and_lost(state: State) -> Finding:
+def paid_and_lost(state: State | AccountState) -> Finding:
     name = "paid and lost"
     if not state.paid_and_lost:
         return ok(name, "none")

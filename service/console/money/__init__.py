@@ -1,0 +1,1 @@
+"""Pages about money and usage."""

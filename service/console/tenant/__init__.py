@@ -1,0 +1,1 @@
+"""Pages of one tenant, for callers who log in with its API key."""

@@ -1,0 +1,1 @@
+"""Sessions, login links and login attempts of the console in Redis."""

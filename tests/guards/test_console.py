@@ -1,0 +1,71 @@
+"""Every route of the console checks a session and a right, or is on a short list; every template is escaped."""
+
+import re
+
+from fastapi import FastAPI
+
+from service.console.areas import AREAS
+from service.domain.operator import Role
+from service.domain.tenant import Scope
+from tests.guards.repository import ROOT
+from tests.support.console import console_routes, session_routes
+
+#: Routes without a session.
+PUBLIC = {
+    ("GET", "/console/login"),
+    ("POST", "/console/login"),
+    ("GET", "/console/login/link"),
+    ("POST", "/console/login/link"),
+    ("GET", "/console/static/{name}"),
+    ("GET", "/console/{path:path}"),
+}
+#: Routes of every session.
+ANYBODY = {("GET", "/console"), ("POST", "/console/logout")}
+TEMPLATES = ROOT / "service/console/templates"
+
+
+def test_console_route_needs_a_session_and_a_right(app: FastAPI) -> None:
+    needs = {(route.method, route.path): route.needs for route in session_routes(app)}
+    every = {(route.method, route.path) for route in console_routes(app)}
+
+    assert every - needs.keys() == PUBLIC
+    assert {route for route, need in needs.items() if need is None} == ANYBODY
+    assert all(isinstance(need, Role | Scope) for need in needs.values() if need is not None)
+
+
+def test_console_get_changes_nothing(app: FastAPI) -> None:
+    """A GET is sent without a token: each route has one method, and an action is a POST."""
+    assert all(route.methods == {route.method} for route in console_routes(app))
+    assert {route.method for route in console_routes(app)} == {"GET", "POST"}
+
+
+def test_console_routes_are_outside_of_the_document_and_of_the_hot_path(app: FastAPI) -> None:
+    from service.api.http.raw_route import QueryRoute, RawRoute
+
+    assert not [route for route in console_routes(app) if isinstance(route, RawRoute | QueryRoute)]
+    assert not [path for path in app.openapi()["paths"] if path.startswith("/console")]
+
+
+def test_navigation_leads_to_pages_with_the_same_right(app: FastAPI) -> None:
+    needs = {route.path: route.needs for route in session_routes(app) if route.method == "GET"}
+
+    assert {f"/console{entry.path}": entry.needs for area in AREAS for entry in area.entries}.items() <= needs.items()
+
+
+def test_templates_escape_everything_and_have_no_inline_code() -> None:
+    files = sorted(TEMPLATES.rglob("*.html"))
+    assert len(files) > 5
+    for file in files:
+        text = file.read_text()
+        found = re.findall(
+            r"\|\s*safe\b|autoescape|\bMarkup\b|<style|\sstyle=|\son\w+=|javascript:|<script(?! type)", text
+        )
+        assert not found, file
+        for form in re.findall(r"<form[^>]*>", text):
+            assert file.name == "ui.html", f"{file}: forms are made by ui.form and ui.filters, not {form}"
+
+
+def test_script_is_one_small_module() -> None:
+    script = (ROOT / "service/console/static/console.js").read_text()
+    assert len(script.splitlines()) <= 100
+    assert not re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", script)
