@@ -5,6 +5,7 @@ from fastapi import FastAPI
 from service.api import callbacks, docs, health
 from service.api.admin import adjustments, audit, dispatch, tenants, unconfirmed
 from service.api.admin import deliveries as admin_deliveries
+from service.api.admin import usage as account_usage
 from service.api.admin import webhook_endpoints as admin_webhook_endpoints
 from service.api.dialects.openai import videos as openai_videos
 from service.api.dialects.openrouter import videos as openrouter_videos
@@ -62,6 +63,7 @@ def install(app: FastAPI, *, path_prefix: str = "") -> None:
         webhook_endpoints.well_known,
         deliveries.router,
         tenants.router,
+        account_usage.router,
         audit.router,
         dispatch.router,
         callbacks.router,

@@ -6,11 +6,14 @@ from pydantic import BaseModel, ConfigDict
 from typing_extensions import TypedDict
 
 from service.domain.described import Date, Timestamp, describe, described
+from service.domain.figures import Figures
 from service.domain.generation_view import GenerationView
 from service.domain.models.loader import packaged
 from service.domain.models.requests import request_class
 from service.domain.models.schema import of_completion, widen
+from service.domain.pricing import usd
 from service.domain.request import CreateGeneration
+from service.domain.usage import EndUserKind
 
 
 @described
@@ -174,6 +177,36 @@ class ErasedView(TypedDict):
 
 
 @described
+class FiguresView(TypedDict):
+    created: int
+    """Generations that were accepted in the period."""
+    succeeded: int
+    """Those of them that have succeeded."""
+    failed: int
+    """Those of them that have failed."""
+    canceled: int
+    """Those of them that were canceled."""
+    refused: int
+    """Creates that were refused in the period."""
+    spent: str
+    """US dollars spent on the generations of the period, as a decimal string."""
+    held: str
+    """US dollars that are held now for those that have not ended, as a decimal string."""
+
+
+@described
+class UsageModel(FiguresView):
+    model: str | None
+    """The model's id. `null`: what belongs to no model, like refused creates."""
+
+
+@described
+class UsageCode(FiguresView):
+    code: str | None
+    """An error code of failures and refusals. `null`: generations without an error."""
+
+
+@described
 class UsageDay(TypedDict):
     date: Date
     """The day (UTC), `2026-01-31`."""
@@ -185,6 +218,8 @@ class UsageDay(TypedDict):
     """Count by outcome: `succeeded`, `canceled` and `failed:` with the error code. Generations that have not ended
     are not in it.
     """
+    refusals: dict[str, int]
+    """Creates that were refused on this day, by error code. Those that could not be read are not counted."""
 
 
 @described
@@ -195,6 +230,26 @@ class UsageEndUser(TypedDict):
     """The id that fal receives instead."""
     spent: str
     """US dollars spent in the period, as a decimal string."""
+    end_user: NotRequired[EndUserKind]
+    """`named`; `none`: generations without an end user; `erased`: the name is deleted; `unnamed`: it has refused
+    creates only, which store no name. With `by=end_user`.
+    """
+    created: NotRequired[int]
+    """Generations that were accepted in the period. With `by=end_user`, as the following."""
+    succeeded: NotRequired[int]
+    """Those of them that have succeeded."""
+    failed: NotRequired[int]
+    """Those of them that have failed."""
+    canceled: NotRequired[int]
+    """Those of them that were canceled."""
+    refused: NotRequired[int]
+    """Creates that were refused in the period. Of the end users of a day, at most 256 pairs of end user and error code
+    are counted.
+    """
+    held: NotRequired[str]
+    """US dollars that are held now for generations that have not ended, as a decimal string."""
+    refusals: NotRequired[dict[str, int]]
+    """Refused creates by error code."""
 
 
 @described
@@ -230,6 +285,10 @@ class UsageView(TypedDict):
     month (also until today), and for every period whose days and whole months have up to 5,000 entries together: an
     entry is one end user in one of these lists. See `end_users_incomplete` for the others.
     """
+    models: NotRequired[list[UsageModel]]
+    """One entry for each model, the highest spending first. With `by=model`."""
+    codes: NotRequired[list[UsageCode]]
+    """One entry for each error code, of failures and refusals. With `by=code`."""
     end_users_incomplete: NotRequired[bool]
     """`true`: the period has more entries, and only the highest ones of each of its days and whole months were added
     up. End users can be missing, and sums can be too low. The sums of `days` and of `spent` are exact. For an exact
@@ -451,3 +510,15 @@ def event_stream(description: str, example: str) -> dict[str, Any]:
     """Return an OpenAPI response of server-sent events. Generators know a stream as text only."""
     content = {"text/event-stream": {"schema": {"type": "string"}, "example": example}}
     return {"description": description, "content": content}
+
+
+def figures_view(figures: Figures) -> FiguresView:
+    return {
+        "created": figures.created,
+        "succeeded": figures.succeeded,
+        "failed": figures.failed,
+        "canceled": figures.canceled,
+        "refused": figures.refused,
+        "spent": usd(figures.spent),
+        "held": usd(figures.held),
+    }

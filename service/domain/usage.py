@@ -6,20 +6,18 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Final, Literal
 
+from service.domain.figures import NOTHING, Booked, Figures
+
+EndUserKind = Literal["named", "none", "erased", "unnamed"]
+"""``none``: generations without an end user. ``erased``: its name is deleted. ``unnamed``: only refused creates."""
 _REPORT: Final = "usage_report"
 
 
-@dataclass(frozen=True, slots=True)
-class Day:
-    """One tenant's day (UTC), by the creation of its generations. Money in micro-USD.
-
-    ``outcomes`` counts ``succeeded``, ``canceled`` and ``failed:<error code>``.
-    """
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Day(Booked):
+    """One day (UTC) of a tenant or of all tenants, by the creation of its generations. Money in micro-USD."""
 
     date: str
-    created: int = 0
-    spent: int = 0
-    outcomes: dict[str, int] = field(default_factory=dict)
     draft_direct: int = 0
     """What the videos of the day's drafts would have cost at 1080p at once."""
     draft_spent: int = 0
@@ -30,8 +28,18 @@ class Day:
 class EndUserSpending:
     pseudonym: str
     end_user_id: str | None
-    """None: the tenant itself, or erased."""
+    """None: the tenant itself, erased, or never named in an accepted create."""
     spent: int
+
+
+@dataclass(frozen=True, slots=True)
+class EndUserUsage:
+    """Figures of one end user in a period. ``refusals``: by error code, of the end users that a day's bound has."""
+
+    spending: EndUserSpending
+    kind: EndUserKind
+    figures: Figures = NOTHING
+    refusals: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ from service.usecases.generations.images import Images
 from service.usecases.generations.inline_files import InlineFiles
 from service.usecases.generations.queue_estimate import QueueEstimator
 from service.usecases.generations.read import GenerationReader
+from service.usecases.generations.refusal_counts import RefusalCounts
 from service.usecases.generations.resends import ResendDetector
 from service.usecases.generations.stream import StreamHub
 from service.usecases.generations.uploads import Uploads
@@ -53,6 +54,7 @@ from service.usecases.operations.doctor import Doctor
 from service.usecases.operations.readiness import Readiness
 from service.usecases.operations.status import StatusService
 from service.usecases.operations.unconfirmed import UnconfirmedService
+from service.usecases.operations.usage import AccountUsage
 from service.usecases.operators.authentication import OperatorAuthenticator
 from service.usecases.operators.operators import Operators
 from service.usecases.tenants.access_tickets import AccessTickets
@@ -79,6 +81,7 @@ class GenerationServices:
     canceller: GenerationCanceller
     resends: ResendDetector
     admission: Admission
+    refusals: RefusalCounts
     models: Registry
     forms: RequestForms
     fal_forms: RequestForms
@@ -124,6 +127,7 @@ class OperationServices:
     gate: DispatchGate
     unconfirmed: UnconfirmedService
     adjustments: AdjustmentService
+    usage: AccountUsage
     audit: Audit
     audit_jobs: AuditJobs
     account_metrics: AccountMetrics
@@ -184,7 +188,8 @@ async def open_runtime(settings: Settings, *, clock: Callable[[], datetime] | No
     async with open_connections(settings, clock or SystemClock()) as connections:
         runtime = _build(build_core(settings, connections))
         try:
-            yield runtime
+            async with runtime.generations.refusals.flushing():
+                yield runtime
         finally:
             await runtime.queues.close()
 
@@ -205,7 +210,7 @@ def _build(core: Core) -> Runtime:
             service=tenants,
             authenticator=authenticator,
             end_users=EndUsers(stores.end_users, stores.money, core.erasure_jobs, clock=clock),
-            usage=Usage(stores.usage, stores.money, core.reads, clock=clock),
+            usage=Usage(stores.usage, stores.usage_rows, stores.money, core.reads, clock=clock),
             usage_reports=core.usage_reports,
             open_calls=OpenCalls(authenticator),
             overviews=Overviews(stores.overviews, generations.queue_estimator, clock=clock),
@@ -278,6 +283,7 @@ def _generations(core: Core) -> GenerationServices:
     for model_id in connections.models.enabled:
         metrics.ACCEPTED_BY_MODEL.labels(model_id)  # a counter that begins at zero shows its first increase
     reader = GenerationReader(stores.generations, connections.changes, lists=stores.generation_lists, reads=core.reads)
+    refusals = RefusalCounts(stores.refusals, clock=clock)
     creator = GenerationCreator(
         stores.generations,
         admission,
@@ -286,6 +292,7 @@ def _generations(core: Core) -> GenerationServices:
         Drafts(reader, connections.models, core.prices, clock=clock),
         connections.nudger,
         core.schedule,
+        refusals,
         queue_expiry=settings.queue_expiry,
         clock=clock,
     )
@@ -296,6 +303,7 @@ def _generations(core: Core) -> GenerationServices:
         canceller=GenerationCanceller(reader, core.transitions, clock=clock),
         resends=ResendDetector(creator, stores.response_receipts, window=settings.resend_window, clock=clock),
         admission=admission,
+        refusals=refusals,
         models=connections.models,
         forms=RequestForms(connections.models, limits),
         fal_forms=RequestForms(connections.models, replace(limits, prompt_characters=longest)),
@@ -384,6 +392,9 @@ def _operations(core: Core, tenants: Tenants) -> OperationServices:
             clock=clock,
         ),
         adjustments=AdjustmentService(stores.generations, stores.adjustments),
+        usage=AccountUsage(
+            stores.usage, stores.usage_rows, stores.tenants, stores.money, stores.budget_shares, clock=clock
+        ),
         audit=core.audit,
         audit_jobs=core.audit_jobs,
         account_metrics=AccountMetrics(

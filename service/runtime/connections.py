@@ -30,10 +30,13 @@ from service.store.generations.response_receipts import ResponseReceiptStore
 from service.store.generations.submissions import SubmissionStore
 from service.store.money.adjustments import AdjustmentStore
 from service.store.money.audits import AuditStore
+from service.store.money.budget_shares import BudgetShareStore
 from service.store.money.money import MoneyStore
 from service.store.money.prices import PriceStore
+from service.store.money.refusals import RefusalStore
 from service.store.money.usage import UsageStore
 from service.store.money.usage_reports import UsageReportStore
+from service.store.money.usage_rows import UsageRowStore
 from service.store.operators.operators import OperatorStore
 from service.store.queues.due import DueStore
 from service.store.queues.tenant_queue import QueueStore
@@ -206,6 +209,9 @@ class Stores:
         self.delivery_log = DeliveryLog(redis, self.deliveries, reports=reports)
         self.money = MoneyStore(redis)
         self.usage = UsageStore(reports)
+        self.usage_rows = UsageRowStore(reports)
+        self.refusals = RefusalStore(redis)
+        self.budget_shares = BudgetShareStore(redis)
         self.usage_reports = UsageReportStore(reports)
         self.ledger = MoneyStore(reports)
         self.generation_lists = GenerationReader(reports)

@@ -33,6 +33,7 @@ from service.usecases.lifecycle.transition_service import TransitionService
 from service.usecases.lifecycle.video_copier import VideoCopier
 from service.usecases.operations.audit import Audit
 from service.usecases.operations.audit_jobs import AuditJobs
+from service.usecases.operations.budget_sampler import BudgetSampler
 from service.usecases.operations.storage_sampler import StorageSampler
 from service.usecases.tenants.erasure import ErasureJobs
 from service.usecases.tenants.usage_reports import UsageReports
@@ -285,6 +286,7 @@ def _sweeper(core: Core) -> DeadlineSweeper:
         core.usage_reports,
         StorageSampler(stores.stored_bytes, clock=core.clock),
         core.trail,
+        BudgetSampler(stores.budget_shares, clock=core.clock),
         clock=core.clock,
     )
 

@@ -70,13 +70,25 @@ Unconfirmed and lost generations
 
 Money and usage
 {sg}:money:tenant:<t>:<month>             hash    400 days      budget window: held, spent, count of generations
-{sg}:money:end_user:<t>:<p>:<day>         hash    400 days      budget window of an end user's day
+{sg}:money:end_user:<t>:<p>:<day>         hash    400 days      budget window of an end user's day; and how many
+                                                                generations succeeded, failed, canceled
 {sg}:money:account:<day>                  hash    400 days      budget window of the account's day
 {sg}:ledger                               stream  400 days      holds, settlements, adjustments, in order. Ids of a hold
                                                                 are in base64; a settlement omits tenant and end user
 {sg}:usage:<t>:<day>                      hash    400 days      created generations, new end users, each outcome, spent;
-                                                               of drafts: spent, and their price at 1080p
-{sg}:usage:<t>:<day>:end_users            zset    400 days      pseudonyms; score = spent on generations of this day
+                                                                of drafts: spent, and their price at 1080p; m:<model>:
+                                                                created, succeeded, failed, canceled, spent, held;
+                                                                cost:failed:<code> spent; refused:<code> creates. At
+                                                                most 60 bytes a field: 6 fields for each model of the
+                                                                day, 3 for each error code
+{sg}:usage:account:<day>                  hash    400 days      the same fields, summed over all tenants
+{sg}:usage:<t>:<day>:refused              hash    400 days      "<p>:<code>" -> refused creates of an end user; at most
+                                                                256 fields (20 kB) a day, further ones are in the sum
+                                                                of the tenant's day only
+{sg}:usage:tenants:<month>                zset    400 days      tenants with usage in the month, deleted ones too; score
+                                                                = spent on generations of this month
+{sg}:usage:<t>:<day>:end_users            zset    400 days      pseudonyms, from the first create or refusal on; score
+                                                                = spent on generations of this day
 {sg}:usage:<t>:<month>:end_users          zset    400 days      pseudonyms; score = spent on generations of this month
 {sg}:tenant:<t>:usage_report              hash    1 day         the tenant's last usage report: id, period, state, and
                                                                 how far it has been computed
@@ -113,6 +125,10 @@ Webhooks
 Tenants and end users
 {sg}:tenant:<t>                           string  -             the tenant (JSON, secrets sealed)
 {sg}:tenants                              zset    -             all tenant ids; score 0
+{sg}:tenant:<t>:deleted                   string  400 days      last name of a deleted tenant, its pseudonym without an
+                                                                end user, and when it was deleted (JSON)
+{sg}:budget_shares                        zset    -             tenants with a monthly budget; score = held and spent of
+                                                                this month, in thousandths of the budget; sampled
 {sg}:stored_bytes                         zset    -             tenants; score = estimate of the bytes that it stores
 {sg}:stored_bytes_turn                    string  seconds       a process has sampled those bytes in this interval
 {sg}:tenant:<t>:keys                      zset    -             ids of its API keys; score 0
@@ -167,6 +183,8 @@ from service.domain.work_queue import WorkQueue
 TAG: Final = "{sg}:"
 #: Lifetime of money, usage, the ledger and the names of end users: a year and a month.
 MONEY_RETENTION_SECONDS: Final = 400 * 24 * 3600
+#: In place of a tenant's id in the key of a day's usage: the sums of all tenants.
+ACCOUNT: Final = "account"
 #: Lifetime of a usage report after its last step.
 USAGE_REPORT_RETENTION_SECONDS: Final = 24 * 3600
 #: Lifetime of the record of an erasure after its end.
@@ -196,6 +214,7 @@ JOB_DURATIONS: Final = f"{TAG}job_durations"
 TENANTS: Final = f"{TAG}tenants"
 DEAD_LETTERS: Final = f"{TAG}dead_letters"
 FAILING_RECEIVERS: Final = f"{TAG}failing_receivers"
+BUDGET_SHARES: Final = f"{TAG}budget_shares"
 STORED_BYTES: Final = f"{TAG}stored_bytes"
 STORED_BYTES_TURN: Final = f"{TAG}stored_bytes_turn"
 OPERATORS: Final = f"{TAG}operators"
@@ -398,7 +417,20 @@ def money_of_account(day: str) -> str:
 
 
 def usage(tenant_id: str, day: str) -> str:
+    """``tenant_id``: a tenant, or ACCOUNT."""
     return f"{TAG}usage:{tenant_id}:{day}"
+
+
+def refused_end_users(tenant_id: str, day: str) -> str:
+    return f"{TAG}usage:{tenant_id}:{day}:refused"
+
+
+def tenants_of_month(month: str) -> str:
+    return f"{TAG}usage:tenants:{month}"
+
+
+def deleted_tenant(tenant_id: str) -> str:
+    return f"{TAG}tenant:{tenant_id}:deleted"
 
 
 def usage_of_end_users(tenant_id: str, period: str) -> str:

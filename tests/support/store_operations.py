@@ -276,7 +276,11 @@ OPERATIONS: Final[dict[str, Operation]] = {
     ),
     "tenants.update": Operation(_suspend),
     "tenants.update_key": Operation(_revoke),
-    "tenants.delete": Operation(lambda w: w.stores.tenants.delete(w.tenant)),
+    "tenants.delete": Operation(lambda w: w.stores.tenants.delete(w.tenant, now=NOW)),
+    "refusals.add": Operation(
+        lambda w: w.stores.refusals.add(w.tenant.id, day(NOW), {("queue_full", "eu_1"): 2}), waits=False
+    ),
+    "budget_shares.sample": Operation(lambda w: w.stores.budget_shares.sample([w.tenant.id], NOW), waits=False),
     "usage_reports.begin": Operation(
         lambda w: w.stores.usage_reports.begin(w.tenant.id, TODAY, TODAY, now=NOW), "refused"
     ),

@@ -53,7 +53,7 @@ async def create_tenant(
     "/tenants",
     summary="List tenants",
     dependencies=[VIEWER],
-    description="All tenants in pages. Without the money of the month; read one tenant for it.",
+    description="All tenants in pages, with the money of this month.",
 )
 async def list_tenants(
     gateway: Gateway,
@@ -63,7 +63,9 @@ async def list_tenants(
     after = None if cursor is None else decode_cursor(cursor, ids.TENANT)
     page = await gateway.tenants.service.page(limit=limit + 1, after=after)
     more = page[limit - 1].id if len(page) > limit else None
-    return page_of([tenant_view(tenant) for tenant in page[:limit]], more)
+    standings = await gateway.operations.usage.months(page[:limit])
+    views = [tenant_view(t, month=month_view(t, standing)) for t, standing in zip(page, standings, strict=False)]
+    return page_of(views, more)
 
 
 @router.get(

@@ -62,7 +62,12 @@ async def authenticate_and_rate_limit(request: Request, key: str, scope: Scope) 
     """
     caller = await runtime(request).tenants.authenticator.authenticate(key, scope)
     note_caller(request, caller)
-    await count_call(request, caller.tenant)
+    try:
+        await count_call(request, caller.tenant)
+    except RateLimited as error:
+        if scope is Scope.GENERATE and request.method == "POST":
+            runtime(request).generations.refusals.add(caller.tenant.id, error)
+        raise
     return caller.tenant
 
 

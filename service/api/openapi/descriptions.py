@@ -18,7 +18,9 @@ _UNDESCRIBED: Final = "Successful Response"
 #: What a response holds, by the name of its schema.
 _RESULTS: Final = {
     "AdjustmentView": "The adjustment, with the cost after it.",
+    "AccountUsageView": "A page of rows, and the figures of the whole period. CSV if `Accept` names `text/csv`.",
     "ApiKeyList": "All keys of the tenant.",
+    "BudgetList": "The tenants with the highest shares.",
     "ApiKeyView": "The API key.",
     "AuditView": "The audit.",
     "CallbackView": "The callback was stored.",

@@ -32,6 +32,8 @@ _NAMES: Final = {
     "OpenRouterFrameType": ("OpenRouterFrame", "frame_type"),
     "OpenRouterReferenceType": ("OpenRouterReference", "type"),
     "OpenRouterJobStatus": ("OpenRouterJob", "status"),
+    "UsageEndUserKind": ("UsageEndUser", "end_user"),
+    "UsageGrouping": ("AccountUsageView", "by"),
     "VercelErrorType": ("VercelFault", "type"),
     "VercelFileType": ("VercelFile", "type"),
     "VercelFrameType": ("VercelFrame", "frameType"),

@@ -185,6 +185,8 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
         }
     },
     "UsageView": {"usage": v.USAGE},
+    "AccountUsageView": {"account_usage": v.ACCOUNT_USAGE},
+    "BudgetList": {"budgets": {"object": "list", "data": [v.BUDGET_USE]}},
     "UsageEndUserList": {"usage_end_users": {"object": "list", "data": v.USAGE["end_users"], **_PAGE}},
     "UsageReportView": {"usage_report": v.USAGE_REPORT},
     "EndpointView": {"endpoint": v.ENDPOINT},

@@ -7,11 +7,13 @@ from typing import Any, Final
 
 from service.api import example_costs
 from service.api.admin.schemas import ApiKeyView, LimitsView, TenantView
+from service.api.admin.usage_views import AccountUsageView, BudgetView
 from service.api.dialects.openai.view import OpenAIVideo
-from service.api.schemas import EndUserView, EstimateView, UsageReportView, UsageView
+from service.api.schemas import EndUserView, EstimateView, FiguresView, UsageReportView, UsageView, figures_view
 from service.api.v1.me import MeView
 from service.api.v1.models import ModelView
 from service.api.v1.webhook_schemas import AttemptView, DeliveryDetailView, DeliveryView, SigningKeyView
+from service.domain.figures import NOTHING
 from service.domain.generation_view import GenerationView, VideoView
 from service.domain.status import PublicStatus
 from service.domain.webhook import ENDS, DeliveryStatus
@@ -351,6 +353,16 @@ DRAFT_ESTIMATE: Final[EstimateView] = {
     },
     "draft": {"completion": "5.820000", "total": "6.922500", "total_fits": True, "direct": "5.820000"},
 }
+_FIGURES: Final[FiguresView] = {
+    "created": 3,
+    "succeeded": 2,
+    "failed": 0,
+    "canceled": 0,
+    "refused": 0,
+    "spent": example_costs.TWO_SHORT,
+    "held": "1.102500",
+}
+_NO_FIGURES: Final = figures_view(NOTHING)
 USAGE: Final[UsageView] = {
     "object": "usage",
     "currency": "USD",
@@ -358,8 +370,40 @@ USAGE: Final[UsageView] = {
     "end": "2026-01-31",
     "spent": example_costs.TWO_SHORT,
     "drafts": {"direct": "0.000000", "spent": "0.000000", "saved": "0.000000"},
-    "days": [{"date": "2026-01-31", "created": 3, "spent": example_costs.TWO_SHORT, "outcomes": {"succeeded": 2}}],
+    "days": [
+        {
+            "date": "2026-01-31",
+            "created": 3,
+            "spent": example_costs.TWO_SHORT,
+            "outcomes": {"succeeded": 2},
+            "refusals": {},
+        }
+    ],
     "end_users": [{"end_user_id": "customer-7", "pseudonym": PSEUDONYM, "spent": example_costs.TWO_SHORT}],
+}
+ACCOUNT_USAGE: Final[AccountUsageView] = {
+    "object": "usage",
+    "currency": "USD",
+    "by": "model",
+    "start": "2026-01-01",
+    "end": "2026-01-31",
+    "tenant_id": None,
+    "total": {**_FIGURES, "refused": 4},
+    "data": [
+        {**_FIGURES, "model": "bytedance/seedance-2.0/image-to-video"},  # type: ignore[typeddict-item]
+        {**_NO_FIGURES, "model": None, "refused": 4},  # type: ignore[typeddict-item]
+    ],
+    "has_more": False,
+    "next_cursor": None,
+    "incomplete": False,
+}
+BUDGET_USE: Final[BudgetView] = {
+    "tenant_id": TENANT_ID,
+    "tenant_name": "shop",
+    "monthly_budget_usd": "500.000000",
+    "spent": "430.250000",
+    "held": "9.154532",
+    "share": 0.8788,
 }
 USAGE_REPORT: Final[UsageReportView] = {
     "id": "usr_06h082rm5c1v9y3x7t2k8d6q4w",

@@ -1,7 +1,5 @@
 """``/v1/usage``: money and counts by day and by end user, as JSON or CSV, and pages of end users."""
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Annotated, Final, Literal
@@ -9,18 +7,22 @@ from typing import Annotated, Final, Literal
 from fastapi import APIRouter, Query, Request, Response
 
 from service.api.http.accept import NEGOTIATED, preferred
+from service.api.http.csv_tables import csv_response, csv_text, text_cell
 from service.api.http.cursors import decode_offset, encode_offset
 from service.api.http.dependencies import Gateway, Reader
 from service.api.http.responses import json_response
-from service.api.schemas import UsageDraftsView, UsageEndUser, UsageEndUserList, UsageView
+from service.api.schemas import UsageDraftsView, UsageEndUser, UsageEndUserList, UsageView, figures_view
+from service.domain.figures import Figures, by_code, by_model
 from service.domain.pricing import usd
-from service.domain.usage import EndUserSpending
+from service.domain.usage import EndUserSpending, EndUserUsage
 from service.usecases.tenants.usage import Part, Report
 
 router = APIRouter(prefix="/v1/usage", tags=["usage"])
 
 _EXAMPLE: Final = "date,created,succeeded,failed,canceled,spent_usd\r\n2026-01-31,3,2,0,0,3.024000\r\n"
 _OUTCOMES: Final = ("succeeded", "failed", "canceled")
+_COUNTS: Final = ("created", *_OUTCOMES, "refused")
+By = Literal["day", "end_user", "model", "code"]
 
 
 @router.get(
@@ -42,14 +44,20 @@ async def read_usage(
         date | None, Query(description="Last day (UTC), included, 92 days after `start` at most. Default: today.")
     ] = None,
     by: Annotated[
-        Literal["day", "end_user"],
-        Query(description="Rows of the CSV: `day` (default) or `end_user`. The JSON has both."),
+        By,
+        Query(
+            description="Rows of the CSV: `day` (default), `end_user`, `model` or `code` (error codes of failures and "
+            "refusals). The JSON always has days and end users; with `end_user` these have counts, and `model` or "
+            "`code` adds the list `models` or `codes`."
+        ),
     ] = "day",
 ) -> Response:
-    report = await gateway.tenants.usage.report(caller.id, start, end)
+    usage = gateway.tenants.usage
+    report = await usage.report(caller.id, start, end)
+    end_users = await usage.with_figures(caller, report) if by == "end_user" else []
     if preferred(request, "application/json", "text/csv") == "text/csv":
-        return _csv(report, by_end_user=by == "end_user")
-    return json_response(_view(report), headers=NEGOTIATED)
+        return csv_response(_csv(report, by, end_users))
+    return json_response(_view(report, by, end_users), headers=NEGOTIATED)
 
 
 @router.get(
@@ -90,7 +98,7 @@ def _drafts(report: Report) -> UsageDraftsView:
     return {"direct": usd(direct), "spent": usd(spent), "saved": usd(direct - spent)}
 
 
-def _view(report: Report) -> UsageView:
+def _view(report: Report, by: By, end_users: Sequence[EndUserUsage]) -> UsageView:
     view: UsageView = {
         "object": "usage",
         "currency": "USD",
@@ -99,36 +107,60 @@ def _view(report: Report) -> UsageView:
         "spent": usd(sum(day.spent for day in report.days)),
         "drafts": _drafts(report),
         "days": [
-            {"date": day.date, "created": day.created, "spent": usd(day.spent), "outcomes": day.outcomes}
+            {
+                "date": day.date,
+                "created": day.created,
+                "spent": usd(day.spent),
+                "outcomes": day.outcomes,
+                "refusals": day.refusals,
+            }
             for day in report.days
         ],
         "end_users": [end_user_view(user) for user in report.end_users],
     }
     if not report.exact:
         view["end_users_incomplete"] = True
+    if by == "end_user":
+        view["end_users"] = [_with_figures(user) for user in end_users]
+    if by == "model":
+        view["models"] = [{"model": model, **figures_view(sums)} for model, sums in by_model(report.days).items()]
+    if by == "code":
+        view["codes"] = [{"code": code, **figures_view(sums)} for code, sums in by_code(report.days).items()]
     return view
 
 
-def _csv(report: Report, *, by_end_user: bool) -> Response:
-    if by_end_user:
-        head: Sequence[str] = ("end_user_id", "pseudonym", "spent_usd")
-        rows: Iterable[Sequence[object]] = (
-            (_quoted(user.end_user_id or ""), user.pseudonym, usd(user.spent)) for user in report.end_users
-        )
-    else:
-        head = ("date", "created", *_OUTCOMES, "spent_usd")
-        rows = ((day.date, day.created, *_by_outcome(day.outcomes), usd(day.spent)) for day in report.days)
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(head)
-    writer.writerows(rows)
-    return Response(text.getvalue(), headers=NEGOTIATED, media_type="text/csv")
+def _with_figures(user: EndUserUsage) -> UsageEndUser:
+    figures = figures_view(user.figures)
+    spent = end_user_view(user.spending)
+    return {**spent, "end_user": user.kind, **figures, "refusals": user.refusals, "spent": spent["spent"]}
+
+
+def _csv(report: Report, by: By, end_users: Sequence[EndUserUsage]) -> str:
+    match by:
+        case "end_user":
+            head: Sequence[str] = ("end_user_id", "pseudonym", "spent_usd", "end_user", *_COUNTS, "held_usd")
+            rows: Iterable[Sequence[object]] = map(_end_user_cells, end_users)
+        case "model":
+            head, rows = (by, *_COUNTS, "spent_usd", "held_usd"), map(_cells, by_model(report.days).items())
+        case "code":
+            head, rows = (by, *_COUNTS, "spent_usd", "held_usd"), map(_cells, by_code(report.days).items())
+        case _:
+            head = ("date", "created", *_OUTCOMES, "spent_usd")
+            rows = ((day.date, day.created, *_by_outcome(day.outcomes), usd(day.spent)) for day in report.days)
+    return csv_text(head, rows)
+
+
+def _end_user_cells(user: EndUserUsage) -> Sequence[object]:
+    name, figures = text_cell(user.spending.end_user_id), user.figures
+    counts = [getattr(figures, each) for each in _COUNTS]
+    return (name, user.spending.pseudonym, usd(user.spending.spent), user.kind, *counts, usd(figures.held))
+
+
+def _cells(group: tuple[str | None, Figures]) -> Sequence[object]:
+    name, figures = group
+    counts = [getattr(figures, each) for each in _COUNTS]
+    return (text_cell(name), *counts, usd(figures.spent), usd(figures.held))
 
 
 def _by_outcome(outcomes: dict[str, int]) -> list[int]:
     return [sum(n for name, n in outcomes.items() if name.partition(":")[0] == outcome) for outcome in _OUTCOMES]
-
-
-def _quoted(text: str) -> str:
-    """Quote a name that a spreadsheet would evaluate as a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

@@ -3,12 +3,14 @@
 -- every check comes before the first write.
 --
 -- USES  fair
+-- USES  book
 -- WHEN FULL  refused
 -- KEYS  generation, idempotency (unused without an idempotency key), tenant_generations, end_user_generations,
 --       due_dispatch, due_sweep, nudged_dispatch, tenant_month, end_user_day, account_day (the three budget windows),
 --       ledger, tenant_queue, end_user, usage, active_tenants, idle_tenants, virtual_time, gate,
 --       undelivered_responses (unused where response_ms is ""), tenant, tenant_deliveries, draft (record of the
---       draft's generation; unused where draft_must_exist is "")
+--       draft's generation; unused where draft_must_exist is ""), account_usage, spending_of_day, spending_of_month,
+--       tenants_of_month
 -- ARGV  generation_id, record, status, dispatch_ms (when it may be dispatched), sweep_ms (when it expires),
 --       fingerprint, has_idempotency_key ("1" or ""), cost (to hold), tenant_month_limit, end_user_day_limit,
 --       account_day_limit (each "" without a limit), end_user_daily_limit (generations; "": none), queue_limit
@@ -21,8 +23,8 @@
 --       lost, whatever became of it; "": not known),
 --       tenant_must_exist ("1": the API key may come from a cache that is older than the tenant's deletion),
 --       draft_must_exist ("1": a completion, whose draft may have been erased since it was read), packed_tenant,
---       packed_end_user (as the ledger has them), memory_refusal ("": none; else the reply: Redis has too
---       little memory)
+--       packed_end_user (as the ledger has them), pseudonym, model, memory_refusal ("": none; else the reply:
+--       Redis has too little memory)
 -- RETURNS  {"created", 1 if a nudge is wanted, generations of its tenant that are before it}  {"replayed", id}
 --          {"mismatch", id}  {"gone"}  {"draft_gone"}  {"store_full"}  {"tenant_store_full"}  {"draining"}  {"blocked"}
 --          {"over_budget", window 1 to 3, available}  {"over_count", count}  {"queue_full", queued}
@@ -106,10 +108,23 @@ for number, limit in ipairs({tenant_month_limit, end_user_day_limit, account_day
   end
 end
 
-for _, window_key in ipairs(windows) do
+local is_first = {}
+for number, window_key in ipairs(windows) do
   redis.call("HINCRBY", window_key, "held", cost)
   if redis.call("HINCRBY", window_key, "count", 1) == 1 then
     redis.call("EXPIRE", window_key, retention_seconds)
+    is_first[number] = true
+  end
+end
+-- The lists of reports have who created anything, before any money is spent.
+if is_first[1] then
+  redis.call("ZADD", tenants_of_month_key, "NX", 0, tenant_id)
+  expire_with_money(tenants_of_month_key, retention_seconds)
+end
+if is_first[2] then
+  for _, key in ipairs({spending_of_day_key, spending_of_month_key}) do
+    redis.call("ZADD", key, "NX", 0, pseudonym)
+    expire_with_money(key, retention_seconds)
   end
 end
 -- The fields of a hold and of a settlement are the same, in the same order: a stream then stores their names once. A
@@ -120,8 +135,13 @@ if end_user_id ~= "" then
   redis.call("HSETNX", end_user_key, "id", end_user_id)
   redis.call("EXPIRE", end_user_key, retention_seconds)
 end
+book("m:" .. model .. ":created", 1)
+book("m:" .. model .. ":held", cost)
 if redis.call("HINCRBY", usage_key, "created", 1) == 1 then
   redis.call("EXPIRE", usage_key, retention_seconds)
+end
+if is_first[3] then
+  redis.call("EXPIRE", account_usage_key, retention_seconds)
 end
 if is_new_end_user then
   redis.call("HINCRBY", usage_key, "new_end_users", 1)

@@ -11,7 +11,7 @@ from service.store import keys
 from service.store.generations.creation import Bound, Call, Created, Creation, Quotas, read_creation
 from service.store.generations.record_keys import idempotency_key, queue_rank
 from service.store.generations.records import dump
-from service.store.money.money import packed, window_keys
+from service.store.money.money import packed, usage_keys, window_keys
 from service.store.redis.client import Argument, Redis, Script
 from service.store.times import milliseconds, score
 
@@ -84,7 +84,7 @@ class GenerationCreator:
         return Bound(existing, same=bound_fingerprint == fingerprint)
 
 
-@lru_cache(maxsize=2048)  # 5 MB: most creates of a tenant on a day are for an end user with an entry, or for none
+@lru_cache(maxsize=2048)  # 7 MB: most creates of a tenant on a day are for an end user with an entry, or for none
 def _keys_of_day(tenant_id: str, end_user: str, created_on: str) -> dict[str, str]:
     """Return the keys that creates of an end user on one day have in common."""
     return {
@@ -94,7 +94,7 @@ def _keys_of_day(tenant_id: str, end_user: str, created_on: str) -> dict[str, st
         **window_keys(tenant_id, end_user, created_on),
         "tenant_queue": keys.queued_of_tenant(tenant_id),
         "end_user": keys.end_user(tenant_id, end_user),
-        "usage": keys.usage(tenant_id, created_on),
+        **usage_keys(tenant_id, created_on),
         "tenant": keys.tenant(tenant_id),
         "tenant_deliveries": keys.deliveries_of_tenant(tenant_id),
     }
@@ -140,6 +140,8 @@ def _arguments(g: Generation, due: Due, budgets: Budgets, quotas: Quotas, call: 
         "attempt": "" if call is None else call.attempt,
         "packed_tenant": packed_tenant,
         "packed_end_user": packed_end_user,
+        "pseudonym": g.end_user,
+        "model": g.model,
     }
 
 

@@ -6,15 +6,17 @@
 -- USES  endpoint_queues
 -- USES  deliver
 -- USES  fair
+-- USES  book
 -- USES  spend
 -- WHEN FULL  runs
 -- KEYS  generation, slots, due_dispatch, due_poll, due_sweep, due_deliver, nudged_dispatch, nudged_deliver, claimed,
 --       tenant_month, end_user_day, account_day (the three budget windows), ledger, tenant_queue, end_user, usage,
---       spending_of_day, spending_of_month, tenant_slots, active_tenants, idle_tenants, virtual_time, delayed,
---       unconfirmed, job_durations, given_up, slotless, tenant_deliveries, dead_letters, all_dead_letters, pending_deliveries,
+--       account_usage, spending_of_day, spending_of_month, tenants_of_month, tenant_slots, active_tenants, idle_tenants,
+--       virtual_time, delayed, unconfirmed, job_durations, given_up, slotless, tenant_deliveries, dead_letters,
+--       all_dead_letters, pending_deliveries,
 --       delivery_keys... (record, endpoint queue and event of each delivery)
 -- ARGV  generation_id, version (that the transition started from), record, status, purge_ms, changes_channel,
---       delivery_ms (when the deliveries are due), held_cost, settled_cost, tenant_id, pseudonym, outcome (in the
+--       delivery_ms (when the deliveries are due), model, held_cost, settled_cost, tenant_id, pseudonym, outcome (in the
 --       usage), refused_by_policy ("1" or ""), of_draft ("1": a draft or a completion; else ""), direct_cost (of a draft:
 --       of its video at 1080p at once), retention_seconds (of usage), job_duration_ms (at fal; "": the job never
 --       was there), reason (for the ledger; "": none), is_verdict ("1": the transition is fal's verdict), deliveries...
@@ -39,6 +41,7 @@ for _, window_key in ipairs({tenant_month_key, end_user_day_key, account_day_key
   redis.call("HINCRBY", window_key, "held", -held_cost)
   redis.call("HINCRBY", window_key, "spent", settled_cost)
 end
+redis.call("HINCRBY", end_user_day_key, status, 1)
 redis.call("XADD", ledger_key, "*", "k", "settle", "g", generation_id, "t", "", "u", "", "h", -held_cost,
   "s", settled_cost)
 if reason ~= "" then
@@ -55,7 +58,9 @@ redis.call("ZREM", unconfirmed_key, generation_id)
 if refused_by_policy == "1" then
   redis.call("HINCRBY", end_user_key, "refusals", 1)
 end
-redis.call("HINCRBY", usage_key, outcome, 1)
+book(outcome, 1)
+book("m:" .. model .. ":" .. status, 1)
+book("m:" .. model .. ":held", -held_cost)
 if direct_cost ~= "0" then
   redis.call("HINCRBY", usage_key, "draft_direct", direct_cost)
 end

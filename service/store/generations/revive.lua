@@ -2,13 +2,14 @@
 -- (the cost is held again, the spent amount is taken back), the generation gets a slot, and it is polled now. Its
 -- stored callback stays for that poll. All of it or nothing.
 --
+-- USES  book
 -- USES  spend
 -- WHEN FULL  runs
 -- KEYS  generation, slots, due_poll, due_sweep, nudged_poll, tenant_month, end_user_day, account_day (the three budget
---       windows), ledger, usage, spending_of_day, spending_of_month, tenant_slots, fal_request_ids, given_up,
---       paid_and_lost, tenant
--- ARGV  generation_id, version (that was read), record, status, now_ms, changes_channel, held_cost, settled_cost (that
---       was spent), tenant_id, pseudonym, outcome (that the usage has counted), of_draft ("1": a draft or a completion; else
+--       windows), ledger, usage, account_usage, spending_of_day, spending_of_month, tenants_of_month, tenant_slots,
+--       fal_request_ids, given_up, paid_and_lost, tenant
+-- ARGV  generation_id, version (that was read), record, status, now_ms, changes_channel, model, held_cost, settled_cost
+--       (that was spent), tenant_id, pseudonym, outcome (that the usage has counted), of_draft ("1": a draft or a completion; else
 --       ""), reason (for the ledger), request_id (of fal), submit_ms, retention_seconds (of usage)
 -- RETURNS  {1, 1 if a nudge is wanted} if it was written  {0, 0} if the version has changed  {2, 0} if the request id
 --          belongs to another generation  {3, 0} if the tenant was deleted: no budget is left that could hold the cost
@@ -33,7 +34,12 @@ for _, window_key in ipairs({tenant_month_key, end_user_day_key, account_day_key
 end
 redis.call("XADD", ledger_key, "*", "k", "revive", "g", generation_id, "t", tenant_id, "u", pseudonym, "h", held_cost,
   "s", 0 - settled_cost, "why", reason)
-if redis.call("HINCRBY", usage_key, outcome, -1) == 0 then
+local ended = string.match(outcome, "^%a+")
+redis.call("HINCRBY", end_user_day_key, ended, -1)
+book(outcome, -1)
+book("m:" .. model .. ":" .. ended, -1)
+book("m:" .. model .. ":held", held_cost)
+if redis.call("HGET", usage_key, outcome) == "0" then
   redis.call("HDEL", usage_key, outcome)
 end
 spend(0 - settled_cost)

@@ -138,11 +138,12 @@ class GenerationWriter:
                 "purge_ms": score(due.sweep),
                 "changes_channel": keys.CHANGES,
                 "delivery_ms": ids.milliseconds(now),
+                "model": g.model,
                 "held_cost": g.estimated_cost,
                 "settled_cost": g.actual_cost or 0,
                 "tenant_id": g.tenant_id,
                 "pseudonym": g.end_user,
-                "outcome": _outcome(g),
+                "outcome": outcome(g),
                 "refused_by_policy": "1" if _is_refused_by_policy(g) else "",
                 "of_draft": of_draft(g),
                 "direct_cost": (g.direct_cost or 0) if g.status is Status.SUCCEEDED else 0,
@@ -188,11 +189,12 @@ class GenerationWriter:
                 "status": g.status,
                 "now_ms": ids.milliseconds(now),
                 "changes_channel": keys.CHANGES,
+                "model": g.model,
                 "held_cost": g.estimated_cost,
                 "settled_cost": before.actual_cost or 0,
                 "tenant_id": g.tenant_id,
                 "pseudonym": g.end_user,
-                "outcome": _outcome(before),
+                "outcome": outcome(before),
                 "of_draft": of_draft(g),
                 "reason": why,
                 "request_id": g.request_id or "",
@@ -241,7 +243,7 @@ class GenerationWriter:
         return bool(deleted)
 
 
-def _outcome(g: Generation) -> str:
+def outcome(g: Generation) -> str:
     """The name under which the usage counts a generation."""
     return g.status if g.error is None else f"{g.status}:{g.error.code}"
 

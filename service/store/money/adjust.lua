@@ -2,13 +2,14 @@
 -- the one that the operator saw: by the version of the generation's record, or by the spent money of the end user's
 -- day. All of it or nothing.
 --
+-- USES  book
 -- USES  spend
 -- WHEN FULL  runs
 -- KEYS  generation, tenant_month, end_user_day, account_day (the three budget windows), ledger, usage,
---       spending_of_day, spending_of_month
+--       account_usage, spending_of_day, spending_of_month, tenants_of_month
 -- ARGV  amount, version (of the record; "": the adjustment has no record), record (after the adjustment),
 --       expected_spent (of the end user's day; compared without a record), of_draft ("1": of a draft or a completion;
---       else ""), generation_id ("" without a record),
+--       else ""), generation_id, model, outcome (that the usage has counted; each "" without a record),
 --       tenant_id, pseudonym, day, operator, reason, retention_seconds (of usage)
 -- RETURNS  {"adjusted", spent of the end user's day}  {"changed", spent of the end user's day}  {"gone"}: a window has
 --          expired or never existed  {"below_zero"}

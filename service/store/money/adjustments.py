@@ -8,7 +8,7 @@ from service.domain.budgets import day
 from service.domain.generation import Generation
 from service.store import keys
 from service.store.generations.records import dump
-from service.store.generations.write import of_draft
+from service.store.generations.write import of_draft, outcome
 from service.store.money.money import usage_keys, window_keys
 from service.store.redis.client import Redis, Script
 
@@ -72,6 +72,8 @@ class AdjustmentStore:
                 "expected_spent": expected,
                 "of_draft": "" if before is None else of_draft(before),
                 "generation_id": "" if before is None else before.id,
+                "model": "" if before is None else before.model,
+                "outcome": "" if before is None else outcome(before),
                 "tenant_id": tenant_id,
                 "pseudonym": end_user,
                 "day": date,

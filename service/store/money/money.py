@@ -58,8 +58,10 @@ def usage_keys(tenant_id: str, date: str) -> dict[str, str]:
     """Keys of the usage of a generation that was created on this day, by the names that scripts give them."""
     return {
         "usage": keys.usage(tenant_id, date),
+        "account_usage": keys.usage(keys.ACCOUNT, date),
         "spending_of_day": keys.usage_of_end_users(tenant_id, date),
         "spending_of_month": keys.usage_of_end_users(tenant_id, date[: len("2026-01")]),
+        "tenants_of_month": keys.tenants_of_month(date[: len("2026-01")]),
     }
 
 

@@ -3,10 +3,11 @@
 No read grows with the history: a day is a small hash, and of a list one part is read by its position.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Final
 
+from service.domain.figures import Figures
 from service.domain.usage import Day, EndUserSpending
 from service.store import keys
 from service.store.redis.client import Redis, Script
@@ -18,6 +19,8 @@ MOST_END_USERS: Final = 1000
 _MOST_ENTRIES: Final = 5000
 #: Names of end users that one script reads: Redis serves no other client meanwhile.
 _SLICE: Final = 250
+#: First parts of names of fields; see keys.py.
+_MODEL, _COST, _REFUSED = "m", "cost", "refused"
 _COUNTED: Final = ("created", "new_end_users", "spent", "draft_direct", "draft_spent")
 
 
@@ -30,7 +33,7 @@ class UsageStore:
     async def days(self, tenant_id: str, dates: Sequence[str]) -> list[Day]:
         """Return the usage of each date, empty days too."""
         found = await self._redis.gather(("HGETALL", keys.usage(tenant_id, date)) for date in dates)
-        return [_day(date, fields) for date, fields in zip(dates, found, strict=True)]
+        return [day_of(date, fields) for date, fields in zip(dates, found, strict=True)]
 
     async def highest(self, tenant_id: str, periods: Sequence[str]) -> tuple[list[EndUserSpending], bool]:
         """Return the end users with the highest spending over these periods, and whether the sums are exact.
@@ -79,14 +82,29 @@ def _entries(rows: Sequence[bytes]) -> list[tuple[str, int]]:
     return [(name.decode(), int(float(score))) for name, score in zip(rows[::2], rows[1::2], strict=True)]
 
 
-def _day(date: str, fields: Sequence[bytes]) -> Day:
+def day_of(date: str, fields: Sequence[bytes]) -> Day:
+    """Return the usage that the fields of its hash have."""
     counts = {name.decode(): int(value) for name, value in zip(fields[::2], fields[1::2], strict=True)}
-    outcomes = {name: count for name, count in sorted(counts.items()) if name not in _COUNTED}
+    models: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    parts: dict[str, dict[str, int]] = {_COST: {}, _REFUSED: {}}
+    outcomes = {}
+    for name, count in sorted(counts.items()):
+        head, _, rest = name.partition(":")
+        if head == _MODEL:
+            model, _, figure = rest.rpartition(":")
+            models[model][figure] = count
+        elif head in parts:
+            parts[head][rest.removeprefix("failed:")] = count
+        elif name not in _COUNTED:
+            outcomes[name] = count
     return Day(
-        date,
-        counts.get("created", 0),
-        counts.get("spent", 0),
-        outcomes,
-        counts.get("draft_direct", 0),
-        counts.get("draft_spent", 0),
+        date=date,
+        created=counts.get("created", 0) or sum(figures.get("created", 0) for figures in models.values()),
+        spent=counts.get("spent", 0),
+        outcomes={name: count for name, count in outcomes.items() if count},
+        refusals=parts[_REFUSED],
+        models={model: Figures(**figures) for model, figures in models.items()},
+        costs=parts[_COST],
+        draft_direct=counts.get("draft_direct", 0),
+        draft_spent=counts.get("draft_spent", 0),
     )

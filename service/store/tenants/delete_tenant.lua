@@ -3,9 +3,11 @@
 --
 -- WHEN FULL  runs
 -- KEYS  tenant, api_keys, tenants, tenant_queue, tenant_slots, slotless, pending_deliveries, active_tenants,
---       idle_tenants, paused_tenants, endpoints, failing_receivers
--- ARGV  version (at which it may be deleted; "": any), tenant_id, api_key_prefix (of the keys of API keys), used_suffix (of the keys of their last uses),
---       endpoint_prefix, health_suffix (of the keys of the health of its endpoints)
+--       idle_tenants, paused_tenants, endpoints, failing_receivers, deleted_tenant, budget_shares
+-- ARGV  version (at which it may be deleted; "": any), tenant_id, api_key_prefix (of the keys of API keys), used_suffix
+--       (of the keys of their last uses),
+--       endpoint_prefix, health_suffix (of the keys of the health of its endpoints), deleted (record of the deletion),
+--       retention_seconds (of money)
 -- RETURNS  {generations that have not ended, pending deliveries}; {0, 0}: the tenant was deleted; false: the tenant has
 --          another version, or there is none
 local before = redis.call("GET", tenant_key)
@@ -30,5 +32,9 @@ for _, key in ipairs({tenants_key, active_tenants_key, idle_tenants_key}) do
   redis.call("ZREM", key, tenant_id)
 end
 redis.call("SREM", paused_tenants_key, tenant_id)
+redis.call("ZREM", budget_shares_key, tenant_id)
+if before then -- a second deletion keeps the record of the first one
+  redis.call("SET", deleted_tenant_key, deleted, "EX", retention_seconds)
+end
 redis.call("DEL", tenant_key, api_keys_key, endpoints_key)
 return {0, 0}

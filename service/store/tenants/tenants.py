@@ -1,10 +1,13 @@
 """Tenants and their API keys."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
 from pydantic import TypeAdapter
 
+from service.domain.end_user import pseudonym
 from service.domain.signing import new_private
 from service.domain.tenant import ApiKey, Tenant
 from service.store import keys
@@ -33,6 +36,15 @@ class LookedUp:
 
 
 @dataclass(frozen=True, slots=True)
+class DeletedTenant:
+    """What is kept of a deleted tenant, as long as its money. ``pseudonym``: of generations without an end user."""
+
+    name: str
+    pseudonym: str
+    deleted_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class InFlight:
     """Work of a tenant that has not ended: generations, and pending deliveries."""
 
@@ -42,6 +54,9 @@ class InFlight:
     @property
     def total(self) -> int:
         return self.generations + self.deliveries
+
+
+_DELETED: Final = TypeAdapter(DeletedTenant)
 
 
 class TenantStore:
@@ -106,11 +121,11 @@ class TenantStore:
         won = await replace_record(self._redis, keys.api_key(key.id), record, version=key.version)
         return after if won else None
 
-    async def delete(self, tenant: Tenant, *, unchanged: bool = False) -> InFlight | None:
+    async def delete(self, tenant: Tenant, *, now: datetime, unchanged: bool = False) -> InFlight | None:
         """Delete a tenant, its API keys and its endpoints, unless it has work in flight. Return that work.
 
         ``unchanged``: only if the tenant still has this version; None: another process has changed or deleted it.
-        The records of its ended generations stay until their retention ends.
+        The records of its ended generations stay until their retention ends, and its name as long as its money.
         """
         record, use = keys.api_key(""), keys.api_key_used("")
         endpoint_prefix, _, health_suffix = keys.endpoint_health(f"{tenant.id}:*").partition("*")
@@ -129,6 +144,8 @@ class TenantStore:
                 "paused_tenants": keys.PAUSED_TENANTS,
                 "endpoints": keys.endpoints_of_tenant(tenant.id),
                 "failing_receivers": keys.FAILING_RECEIVERS,
+                "deleted_tenant": keys.deleted_tenant(tenant.id),
+                "budget_shares": keys.BUDGET_SHARES,
             },
             {
                 "version": tenant.version if unchanged else "",
@@ -137,6 +154,8 @@ class TenantStore:
                 "used_suffix": use.removeprefix(record),
                 "endpoint_prefix": endpoint_prefix,
                 "health_suffix": health_suffix,
+                "deleted": _DELETED.dump_json(DeletedTenant(tenant.name, pseudonym(tenant, None), now)),
+                "retention_seconds": keys.MONEY_RETENTION_SECONDS,
             },
         )
         if reply is None:
@@ -158,6 +177,26 @@ class TenantStore:
             {"limit": _PART},
         ):
             pass
+
+    async def deleted(self, tenant_ids: Sequence[str]) -> dict[str, DeletedTenant]:
+        """Return what is known of those of the tenants that were deleted."""
+        if not tenant_ids:
+            return {}
+        records = await self._redis.execute("MGET", *map(keys.deleted_tenant, tenant_ids))
+        return {
+            name: _DELETED.validate_json(record)
+            for name, record in zip(tenant_ids, records, strict=True)
+            if record is not None
+        }
+
+    async def load_all(self, tenant_ids: Sequence[str]) -> dict[str, Tenant]:
+        """Return those of the tenants that exist."""
+        if not tenant_ids:
+            return {}
+        records = await self._redis.execute("MGET", *map(keys.tenant, tenant_ids))
+        return {
+            name: self._load(record) for name, record in zip(tenant_ids, records, strict=True) if record is not None
+        }
 
     async def load(self, tenant_id: str) -> Tenant | None:
         """Return a tenant; None: there is none."""

@@ -16,7 +16,7 @@ from service.domain.pricing import Parts
 from service.domain.request import CreateGeneration
 from service.domain.tenant import Tenant
 from service.domain.webhook import WebhookStyle
-from service.errors import Conflict, IdempotencyMismatch, NotFound
+from service.errors import Conflict, GatewayError, IdempotencyMismatch, NotFound
 from service.observability import metrics, tracing
 from service.store.generations import creation
 from service.store.generations.generations import GenerationStore
@@ -25,6 +25,7 @@ from service.usecases.generations.admission import Admission, refusal_error, ref
 from service.usecases.generations.completions import Drafts
 from service.usecases.generations.inline_files import InlineFiles
 from service.usecases.generations.read import GenerationReader
+from service.usecases.generations.refusal_counts import RefusalCounts
 from service.usecases.lifecycle.schedule import Schedule
 from service.usecases.log_context import bind_generation
 
@@ -82,6 +83,7 @@ class GenerationCreator:
         drafts: Drafts,
         nudger: Nudger,
         schedule: Schedule,
+        refusals: RefusalCounts,
         *,
         queue_expiry: timedelta,
         clock: Clock,
@@ -93,6 +95,7 @@ class GenerationCreator:
         self._drafts = drafts
         self._nudger = nudger
         self._schedule = schedule
+        self._refusals = refusals
         self._queue_expiry = queue_expiry
         self._clock = clock
 
@@ -124,7 +127,11 @@ class GenerationCreator:
 
         """
         with tracing.span("generation.create", parent=options.traceparent, kind="server", tenant=tenant.id) as span:
-            result = await self._create(tenant, request, options, call, span)
+            try:
+                result = await self._create(tenant, request, options, call, span)
+            except GatewayError as error:
+                self._refusals.add(tenant.id, error, end_user.pseudonym(tenant, request.end_user_id))
+                raise
             span.annotate(generation=result.generation.id, outcome="replayed" if result.replayed else "created")
         bind_generation(result.generation)
         return result

@@ -27,6 +27,7 @@ from service.usecases.lifecycle.schedule import Schedule
 from service.usecases.lifecycle.transition_service import Transition, TransitionService
 from service.usecases.log_context import bind_generation
 from service.usecases.operations.audit_jobs import AuditJobs
+from service.usecases.operations.budget_sampler import BudgetSampler
 from service.usecases.operations.storage_sampler import StorageSampler
 from service.usecases.tenants.erasure import ErasureJobs
 from service.usecases.tenants.usage_reports import UsageReports
@@ -57,6 +58,7 @@ class DeadlineSweeper:
         usage_reports: UsageReports,
         storage_sampler: StorageSampler,
         trail: Trail,
+        budget_sampler: BudgetSampler,
         *,
         clock: Clock,
     ) -> None:
@@ -74,6 +76,7 @@ class DeadlineSweeper:
         self._usage_reports = usage_reports
         self._storage_sampler = storage_sampler
         self._trail = trail
+        self._budget_sampler = budget_sampler
         self._clock = clock
         self._trimmed_at: datetime | None = None
         self._log = log.get(__name__)
@@ -83,6 +86,7 @@ class DeadlineSweeper:
             await self.trim()
             await self._trail.end_abandoned()
         await self._storage_sampler.sample_when_due()
+        await self._budget_sampler.sample_when_due()
         return await self._due.claim(WorkQueue.SWEEP, now=self._clock(), most=most, lease=LEASE)
 
     async def sweep(self, item: Claimed) -> None:

@@ -144,7 +144,7 @@ class Tenants:
         check_version((tenant := await self.get(tenant_id)).version, versions, "tenant")
         if drain:
             tenant = await self.suspend(tenant_id, versions=versions)
-        left = await self._store.delete(tenant, unchanged=versions is not None)
+        left = await self._store.delete(tenant, now=self._clock(), unchanged=versions is not None)
         if left is None:
             raise PreconditionFailed("The tenant has changed since it was read; read it again.")
         if left.total:

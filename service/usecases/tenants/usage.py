@@ -1,18 +1,22 @@
 """Usage of a tenant: generations and spending by day and by end user."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final
 
 from service.clock import Clock
-from service.domain import budgets
+from service.domain import budgets, end_user
 from service.domain.budgets import Standing
-from service.domain.usage import Day, EndUserSpending, dates, periods
+from service.domain.figures import Figures
+from service.domain.tenant import Tenant
+from service.domain.usage import Day, EndUserKind, EndUserSpending, EndUserUsage, dates, periods
 from service.errors import FieldError, Invalid
 from service.store import keys
 from service.store.money.money import MoneyStore
 from service.store.money.usage import UsageStore
+from service.store.money.usage_rows import UsageRowStore
 from service.usecases.generations.concurrency import ReadQueue
 
 MOST_DAYS: Final = 92
@@ -35,11 +39,44 @@ class Part:
     after: int | None
 
 
+class EndUserRows:
+    """Adds figures to a part of a list of end users."""
+
+    def __init__(self, store: UsageRowStore) -> None:
+        self._store = store
+
+    async def read(
+        self, tenant_id: str, found: Sequence[EndUserSpending], days: Sequence[str], *, own: str | None
+    ) -> list[EndUserUsage]:
+        """Return the figures over these days. ``own``: pseudonym of generations without an end user, if it is known."""
+        if not found:
+            return []
+        sums = await self._store.end_users(tenant_id, [user.pseudonym for user in found], days)
+        refusals = await self._store.refusals(tenant_id, days)
+        return [
+            _with_figures(user, sum_, refusals.get(user.pseudonym, {}), own)
+            for user, sum_ in zip(found, sums, strict=True)
+        ]
+
+
+def _with_figures(user: EndUserSpending, sums: Figures, refusals: dict[str, int], own: str | None) -> EndUserUsage:
+    kind: EndUserKind = "erased" if sums.created else "unnamed"  # an accepted create names its end user
+    if user.end_user_id is not None:
+        kind = "named"
+    elif user.pseudonym == own:
+        kind = "none"
+    figures = replace(sums, refused=sum(refusals.values()))
+    return EndUserUsage(user, kind, figures, dict(refusals))
+
+
 class Usage:
     """Reads for tenants. None of them grows with the number of end users, generations or days of the tenant."""
 
-    def __init__(self, store: UsageStore, money: MoneyStore, reads: ReadQueue, *, clock: Clock) -> None:
+    def __init__(
+        self, store: UsageStore, rows: UsageRowStore, money: MoneyStore, reads: ReadQueue, *, clock: Clock
+    ) -> None:
         self._store = store
+        self._end_users = EndUserRows(rows)
         self._money = money
         self._reads = reads
         self._clock = clock
@@ -61,6 +98,12 @@ class Usage:
         async with self._reads.turn(tenant_id):
             days = await self._store.days(tenant_id, dates(first, last))
             return Report(days, *await self._store.highest(tenant_id, periods(first, last, today)))
+
+    async def with_figures(self, tenant: Tenant, report: Report) -> list[EndUserUsage]:
+        """Return the end users of a report with their counts."""
+        days = [day.date for day in report.days]
+        async with self._reads.turn(tenant.id):
+            return await self._end_users.read(tenant.id, report.end_users, days, own=end_user.pseudonym(tenant, None))
 
     async def end_users(self, tenant_id: str, period: str | None, *, limit: int, first: int) -> Part:
         """Return a part of the list of a day or a month; ``first``: entries before it. By default this month's.

@@ -93,6 +93,15 @@ ROUTES: Final[dict[str, Row]] = {
     "/openrouter/api/v1/videos/{job_id}/content": Row("tenant", ("", "index=0"), status=307),
     "/readyz": Row("public"),
     "/readyz/process": Row("public"),
+    "/admin/v1/budgets": Row("operator"),
+    "/admin/v1/usage": Row(
+        "operator",
+        (
+            *("limit=1000", "by=day", "by=model", "by=code", "start={yesterday}&end={today}"),
+            "by=end_user&tenant_id={tenant_id}&limit=100",
+            "by=end_user&tenant_id={tenant_id}&limit=100&start={long_ago}&end={today}",
+        ),
+    ),
     "/v1/deliveries": Row(
         "tenant",
         (
@@ -123,7 +132,16 @@ ROUTES: Final[dict[str, Row]] = {
     "/v1/models": Row("tenant"),
     "/v1/models/{model_id}": Row("tenant"),
     "/v1/usage": Row(
-        "tenant", ("", "by=end_user", "start={long_ago}&end={today}", "start={yesterday}", "start={today}&end={today}")
+        "tenant",
+        (
+            "",
+            "by=end_user",
+            "by=model",
+            "by=code",
+            "start={long_ago}&end={today}",
+            "start={yesterday}",
+            "start={today}&end={today}",
+        ),
     ),
     "/v1/usage/end-users": Row(
         "tenant", ("limit=1000", "limit=1000&cursor=MTAwMDAw", "period={yesterday}&limit=1000&cursor=NTAwMDA")
@@ -175,7 +193,9 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "erasure, a part": lambda r, h: r.stores.erasures.generations(h.tenant.id, h.pseudonym, most=100),
     "metrics": _metrics,
     "doctor": lambda r, _: r.operations.doctor.run(),
-    "deletion of a tenant": lambda r, h: r.stores.tenants.delete(h.tenant),  # refused: its work has not ended
+    "deletion of a tenant": lambda r, h: r.stores.tenants.delete(
+        h.tenant, now=factories.NOW
+    ),  # refused: its work has not ended
 }
 
 

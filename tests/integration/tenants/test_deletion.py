@@ -210,7 +210,7 @@ async def test_create_races_tenant_delete_one_wins(redis: Redis, runtime: Runtim
         g = factories.generation(tenant_id=owner.id)
         racers: tuple[Callable[[], Awaitable[Any]], ...] = (
             lambda g=g: store.create(g, factories.due(), tenant_must_exist=True),  # type: ignore[misc]
-            lambda owner=owner: runtime.stores.tenants.delete(owner),  # type: ignore[misc]
+            lambda owner=owner: runtime.stores.tenants.delete(owner, now=factories.NOW),  # type: ignore[misc]
         )
         created, _ = await asyncio.gather(*(racer() for racer in racers))
         exists = await redis.execute("EXISTS", keys.tenant(owner.id))

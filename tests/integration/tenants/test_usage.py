@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from service.domain.end_user import pseudonym
+from service.domain.models.registry import SEED
 from service.domain.tenant import Tenant
 from service.runtime import Runtime
 from service.store.money import usage
@@ -16,6 +17,9 @@ from tests.support import factories
 from tests.support.factories import Clock, create_body
 
 CSV = {"Accept": "text/csv"}
+COUNTS = ("created", "succeeded", "failed", "canceled", "refused")
+#: What the queued generation of ``three_days`` holds.
+HELD = "4.577266"
 
 
 @pytest.fixture
@@ -83,9 +87,16 @@ async def test_usage_by_day_outcome_and_end_user(api: httpx.AsyncClient, tenant:
                 "created": 3,
                 "spent": "1.250000",
                 "outcomes": {"failed:content_policy": 1, "failed:upstream_timeout": 1, "succeeded": 1},
+                "refusals": {},
             },
-            {"date": "2026-03-01", "created": 3, "spent": "2.000005", "outcomes": {"canceled": 1, "succeeded": 1}},
-            {"date": "2026-03-02", "created": 0, "spent": "0.000000", "outcomes": {}},
+            {
+                "date": "2026-03-01",
+                "created": 3,
+                "spent": "2.000005",
+                "outcomes": {"canceled": 1, "succeeded": 1},
+                "refusals": {},
+            },
+            {"date": "2026-03-02", "created": 0, "spent": "0.000000", "outcomes": {}, "refusals": {}},
         ],
         "end_users": [
             {"end_user_id": "b", "pseudonym": pseudonym(tenant, "b"), "spent": "2.250000"},
@@ -150,11 +161,34 @@ async def test_usage_csv_by_day(api: httpx.AsyncClient, three_days: None) -> Non
 
 async def test_usage_csv_by_end_user(api: httpx.AsyncClient, tenant: Tenant, three_days: None) -> None:
     assert await table(api, start="2026-02-28", by="end_user") == [
-        ["end_user_id", "pseudonym", "spent_usd"],
-        ["b", pseudonym(tenant, "b"), "2.250000"],
-        ["'=1+1", pseudonym(tenant, "=1+1"), "1.000000"],
-        ["", pseudonym(tenant, None), "0.000005"],
+        ["end_user_id", "pseudonym", "spent_usd", "end_user", *COUNTS, "held_usd"],
+        ["b", pseudonym(tenant, "b"), "2.250000", "named", "3", "1", "2", "0", "0", "0.000000"],
+        ["'=1+1", pseudonym(tenant, "=1+1"), "1.000000", "named", "1", "1", "0", "0", "0", "0.000000"],
+        ["", pseudonym(tenant, None), "0.000005", "none", "2", "0", "0", "1", "0", HELD],
     ]
+
+
+async def test_usage_csv_by_model_and_by_code(api: httpx.AsyncClient, three_days: None) -> None:
+    assert await table(api, start="2026-02-28", by="model") == [
+        ["model", *COUNTS, "spent_usd", "held_usd"],
+        [SEED, "6", "2", "2", "1", "0", "3.250005", HELD],
+    ]
+    assert await table(api, start="2026-02-28", by="code") == [
+        ["code", *COUNTS, "spent_usd", "held_usd"],
+        ["", "4", "2", "0", "1", "0", "3.000005", HELD],
+        ["upstream_timeout", "1", "0", "1", "0", "0", "0.250000", "0.000000"],
+        ["content_policy", "1", "0", "1", "0", "0", "0.000000", "0.000000"],
+    ]
+
+
+async def test_usage_tells_erased_end_users_apart(api: httpx.AsyncClient, tenant: Tenant, three_days: None) -> None:
+    assert (await api.delete("/v1/end-users/b")).status_code in (200, 202, 204)
+    rows = (await read(api, start="2026-02-28", by="end_user"))["end_users"]
+    assert {row["pseudonym"]: (row["end_user"], row["created"], row["failed"]) for row in rows} == {
+        pseudonym(tenant, "b"): ("erased", 3, 2),
+        pseudonym(tenant, "=1+1"): ("named", 1, 0),
+        pseudonym(tenant, None): ("none", 2, 0),
+    }
 
 
 @pytest.mark.parametrize("period", ["2026-02-28", "2026-03", None])
@@ -205,5 +239,5 @@ async def test_usage_above_the_read_limit_is_marked(
 @pytest.mark.parametrize("name", ['=cmd|"/c calc"!A1', "+1", "-1", "@SUM(A1)", 'a,"b"', "ü"])
 async def test_usage_csv_escapes_formulas(api: httpx.AsyncClient, ended: Any, name: str) -> None:
     await ended("succeeded", 1, end_user_id=name)
-    _, (shown, _, _) = await table(api, by="end_user")
+    _, (shown, *_) = await table(api, by="end_user")
     assert shown == (f"'{name}" if name[0] in "=+-@" else name)
