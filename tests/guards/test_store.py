@@ -43,7 +43,6 @@ UNREPLICATED = {
     "service/store/tenants/rates.py:count": "a count that expires within a minute",
     "service/store/money/budget_shares.py:sample": "a sample; the next one comes within two minutes",
     "service/store/money/refusals.py:add": "counts of refused creates, for display",
-    "service/store/tenants/rates.py:check": "a count that expires within a minute",
     "service/store/generations/submissions.py:trim": "a deletion; what a failover brings back is trimmed again",
     "service/store/tenants/tenants.py:note_use": "a time of last use, for display",
 }

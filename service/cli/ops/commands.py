@@ -1,6 +1,6 @@
 """Commands of operators: their options. Each imports its implementation when it runs."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -164,6 +164,31 @@ def console_login(
     console.console_login(url)
 
 
+def usage(
+    by: Annotated[
+        Literal["tenant", "day", "model", "end_user", "code"],
+        typer.Option(help="Rows of the table; end_user needs --tenant."),
+    ] = "tenant",
+    month: Annotated[str | None, typer.Option(help="A month (UTC), like 2026-01. Default: this one.")] = None,
+    start: Annotated[str | None, typer.Option(help="First day (UTC), in place of a month.")] = None,
+    end: Annotated[str | None, typer.Option(help="Last day (UTC), at most 92 days from --start.")] = None,
+    tenant: Annotated[str | None, typer.Option(help="Of this tenant only, ten_…")] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,  # noqa: FBT002
+    as_json: JsonOption = False,  # noqa: FBT002
+) -> None:
+    """Print counts and money of all tenants in a month, deleted tenants included, and the total."""
+    from service.cli.ops import usage  # noqa: PLC0415
+
+    usage.usage(by, month=month, start=start, end=end, tenant_id=tenant, as_csv=as_csv, as_json=as_json)
+
+
+def budgets(as_json: JsonOption = False) -> None:  # noqa: FBT002
+    """Print the tenants that have used most of their monthly budget, the highest share first."""
+    from service.cli.ops import usage  # noqa: PLC0415
+
+    usage.budgets(as_json=as_json)
+
+
 def rotate_secret_key() -> None:
     """Encrypt all tenants' secrets with the first key in GATEWAY_SECRET_KEY."""
     from service.cli.ops import tenants  # noqa: PLC0415
@@ -183,4 +208,6 @@ def register(app: typer.Typer) -> None:
     app.command()(revive)
     app.command()(adjust)
     app.command("console-login")(console_login)
+    app.command()(usage)
+    app.command()(budgets)
     app.command("rotate-secret-key")(rotate_secret_key)

@@ -24,6 +24,7 @@ from service.cli.ops.session import Command, refused, with_runtime
 from service.cli.output import Columns, JsonOption, show, show_list
 from service.config.settings import PREFIX
 from service.domain import ids
+from service.domain.budgets import Standing
 from service.domain.operator import Role
 from service.domain.reason import ACT_REASON, SUSPENSION_REASON, TENANT_REASON
 from service.domain.request import parse
@@ -52,6 +53,8 @@ _TENANT_COLUMNS: Final[Columns] = {
     "name": lambda tenant: tenant["name"],
     "state": lambda tenant: "suspended" if tenant["suspended"] else "paused" if tenant["paused"] else "active",
     "monthly budget USD": lambda tenant: tenant["limits"]["monthly_budget_usd"],
+    "spent USD": lambda tenant: tenant["month"]["spent"],
+    "held USD": lambda tenant: tenant["month"]["held"],
     "weight": lambda tenant: tenant["limits"]["weight"],
     "created": lambda tenant: tenant["created_at"],
 }
@@ -97,15 +100,20 @@ def show_tenant(tenant_id: _TenantId) -> None:
 
 @tenants.command("list")
 def list_tenants(as_json: JsonOption = False) -> None:  # noqa: FBT002
-    """List all tenants, oldest first."""
-    show_list(map(tenant_view, _all_tenants()), _TENANT_COLUMNS, as_json=as_json)
+    """List all tenants with the held and spent money of this month, oldest first."""
+    show_list(_all_tenants(), _TENANT_COLUMNS, as_json=as_json)
 
 
-def _all_tenants() -> Iterator[Tenant]:
+def _all_tenants() -> Iterator[TenantView]:
     after: str | None = None
-    while page := with_runtime(lambda runtime, start=after: runtime.tenants.service.page(limit=_PAGE, after=start)):  # type: ignore[misc]
-        yield from page
-        after = page[-1].id
+
+    async def read(runtime: "Runtime") -> list[tuple[Tenant, Standing]]:
+        page = await runtime.tenants.service.page(limit=_PAGE, after=after)
+        return list(zip(page, await runtime.operations.usage.months(page), strict=True))
+
+    while page := with_runtime(read):
+        yield from (tenant_view(tenant, month=month_view(tenant, standing)) for tenant, standing in page)
+        after = page[-1][0].id
 
 
 @tenants.command("update")
