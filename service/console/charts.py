@@ -31,6 +31,8 @@ class BarChart:
     """What the values are, like "Spent"."""
     summary: str
     bars: tuple[Bar, ...]
+    is_empty: bool
+    """Whether all values are zero."""
     width: int = _WIDTH
     height: int = _HEIGHT
 
@@ -45,11 +47,11 @@ def bar_chart(
         _bar(label, text(value), x=number * step, step=step, share=value / largest if largest else 0.0)
         for number, (label, value) in enumerate(points)
     )
-    summary = f"{title}: nothing"
+    summary = f"{title}: nothing yet."
     if largest:
         first = next(label for label, value in points if value == largest)
         summary = f"{title}: {len(points)} bars, {points[0][0]} to {points[-1][0]}; most {text(largest)}, {first}"
-    return BarChart(title, axis, unit, summary, bars)
+    return BarChart(title, axis, unit, summary, bars, is_empty=not largest)
 
 
 def _bar(label: str, text: str, *, x: float, step: float, share: float) -> Bar:

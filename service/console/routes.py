@@ -18,7 +18,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from fastapi.routing import APIRoute
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
@@ -33,7 +33,7 @@ from service.console.visit import BASE, Page, Redirect, Visit
 from service.domain import tenant as tenants
 from service.domain.operator import Role
 from service.domain.reason import LONGEST_REASON
-from service.errors import Forbidden, GatewayError, NotFound, StoreUnavailable
+from service.errors import Forbidden, GatewayError, StoreUnavailable
 from service.observability import log
 from service.runtime import Runtime
 from service.usecases.console.identity import Identity
@@ -42,6 +42,7 @@ from service.usecases.console.sessions import Resumed
 Need = Role | tenants.Scope
 View = Callable[[Visit], Awaitable[Page | Redirect | Response]]
 PublicView = Callable[[Request], Awaitable[Response]]
+_BROKEN: Final = "Something went wrong here; the request id finds it in the logs."
 #: Header of a page that refreshes by itself.
 REFRESH: Final = b"x-console-refresh"
 
@@ -66,7 +67,14 @@ class ConsoleRoute(APIRoute):
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             request = Request(scope, receive, send)
-            await (await endpoint(request))(scope, receive, send)
+            try:
+                response = await endpoint(request)
+            except ClientDisconnect:
+                raise
+            except Exception:
+                await error_page(request, GatewayError(_BROKEN), None)(scope, receive, send)
+                raise  # the middleware logs it
+            await response(scope, receive, send)
 
         self.app = app
 
@@ -244,8 +252,3 @@ def _to_login(request: Request) -> Response:
     query = request.scope["query_string"].decode("ascii", "replace")
     target = f"{BASE}{path}" + (f"?{query}" if query else "")
     return redirect(f"/login?next={quote(target, safe='')}")
-
-
-async def no_such_page(_request: Request) -> Response:
-    """Return the 404 of a path below the console that no route has."""
-    raise NotFound("There is no such page.")

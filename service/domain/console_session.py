@@ -22,7 +22,7 @@ class Subject:
 
     kind: ActorKind
     id: str
-    """Id of the operator or of the API key; hash of the admin token; name of the local user."""
+    """Id of the operator or of the API key; keyed hash of the admin token; name of the local user."""
     token_id: str | None = None
     """Id of the operator's token, which has to stay valid; None: another way to log in."""
 

@@ -199,7 +199,7 @@ def _build(core: Core) -> Runtime:
     tenants = Tenants(stores.tenants, stores.endpoints, default_limits=_default_limits(settings), clock=clock)
     reads = ReadLimiter(per_request=settings.reads_per_request, per_tenant=settings.reads_per_tenant, clock=clock)
     authenticator = Authenticator(stores.tenants, stores.rates, reads, clock=clock)
-    generations, operators = _generations(core), _operators(core)
+    generations, operators, webhooks = _generations(core), _operators(core), _webhooks(core, tenants)
     return Runtime(
         settings=settings,
         connections=connections,
@@ -216,8 +216,8 @@ def _build(core: Core) -> Runtime:
             overviews=Overviews(stores.overviews, generations.queue_estimator, clock=clock),
             access_tickets=AccessTickets(stores.ticket_sealer, clock=clock),
         ),
-        webhooks=_webhooks(core, tenants),
-        operations=_operations(core, tenants),
+        webhooks=webhooks,
+        operations=_operations(core, tenants, webhooks),
         operators=operators,
         trail=core.trail,
         console=_console(core, authenticator, operators.authenticator),
@@ -369,14 +369,17 @@ def _operators(core: Core) -> OperatorServices:
 
 
 def _console(core: Core, authenticator: Authenticator, operators: OperatorAuthenticator) -> ConsoleServices:
-    identities = Identities(authenticator, operators, core.settings.admin_token)
+    settings = core.settings
+    identities = Identities(
+        authenticator, operators, admin_token=settings.admin_token, secret_key=settings.secret_keys()[0]
+    )
     return ConsoleServices(
         login=ConsoleLogin(core.stores.console_logins, identities, clock=core.clock),
         sessions=ConsoleSessions(core.stores.console_sessions, identities, core.trail, clock=core.clock),
     )
 
 
-def _operations(core: Core, tenants: Tenants) -> OperationServices:
+def _operations(core: Core, tenants: Tenants, webhooks: WebhookServices) -> OperationServices:
     settings, connections, stores, clock = core.settings, core.connections, core.stores, core.clock
     state = StateStore(connections.reports, stores.gate, stores.heartbeats, replicas=settings.redis_wait_replicas)
     return OperationServices(
@@ -420,7 +423,9 @@ def _operations(core: Core, tenants: Tenants) -> OperationServices:
             wall=clock.wall,
         ),
         readiness=Readiness(connections.redis, clock),
-        status=StatusService(connections.redis, state, stores.gate, stores.heartbeats, clock=clock),
+        status=StatusService(
+            connections.redis, state, stores.gate, stores.heartbeats, webhooks.all_deliveries, clock=clock
+        ),
     )
 
 

@@ -34,8 +34,13 @@ def test_up_serves_tls_and_writes_its_environment(tmp_path: Path) -> None:
             assert created.status_code == 202, created.text
             ended = client.get(created.headers["location"], params={"wait": 30})
             assert ended.status_code == 200
+            assert stack["console_url"] == f"{stack['base_url']}/console"
+            login = client.get(stack["login_url"])
+            assert login.status_code == 200
+            assert "<h1>Log in by link</h1>" in login.text
         printed = (tmp_path / "up.log").read_text()
         assert "Data and API key are temporary" in printed
+        assert f"Console: {stack['login_url']}" in printed
         host = stack["base_url"].removeprefix("https://")
         assert f"FAL_KEY={stack['api_key']} FAL_RUN_HOST={host}/fal/run FAL_QUEUE_RUN_HOST={host}/fal/queue" in printed
         assert f"export SSL_CERT_FILE={stack['certificate']}" in printed

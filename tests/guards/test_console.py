@@ -17,10 +17,9 @@ PUBLIC = {
     ("GET", "/console/login/link"),
     ("POST", "/console/login/link"),
     ("GET", "/console/static/{name}"),
-    ("GET", "/console/{path:path}"),
 }
 #: Routes of every session.
-ANYBODY = {("GET", "/console"), ("POST", "/console/logout")}
+ANYBODY = {("GET", "/console"), ("POST", "/console/logout"), ("GET", "/console/{path:path}")}
 TEMPLATES = ROOT / "service/console/templates"
 
 

@@ -18,6 +18,7 @@ FIXED = {
     "aiohttp": "3.14.3",
     "av": "18.1",
     "cryptography": "48.0.1",
+    "jinja2": "3.1.6",
     "pillow": "12.3",
     "python-multipart": "0.0.31",
     "starlette": "1.3.1",

@@ -64,7 +64,9 @@ def test_wheel_has_commit_licence_and_scripts(built: list[dict[str, Path]]) -> N
         assert wheel.read("service/commit.txt").decode() == f"{COMMIT}\n"
     assert about.replace("METADATA", "licenses/LICENSE") in names
     scripts = {f"service/{path.relative_to(ROOT / 'service')}" for path in (ROOT / "service").rglob("*.lua")}
-    assert scripts <= names
+    pages = {str(path.relative_to(ROOT)) for path in (ROOT / "service/console").rglob("*.*") if path.suffix != ".pyc"}
+    assert {Path(page).suffix for page in pages} == {".py", ".html", ".css", ".js", ".svg"}
+    assert scripts | pages <= names
     assert not [name for name in names if name.startswith(("tests/", "sbom/")) or "__pycache__" in name]
 
 

@@ -1,16 +1,14 @@
 """The status page: what is wrong now, and the actions on the dispatch of all tenants."""
 
-import json
 from typing import Any, Final
 
 from service.console.confirm import Confirmation, confirmation_page
 from service.console.documents import runbook_section
+from service.console.reason import reason_of
 from service.console.routes import ConsoleRoutes
 from service.console.visit import Page, Redirect, Visit
 from service.domain.dispatch_gate import Gate
 from service.domain.operator import Role
-from service.domain.reason import REASON
-from service.domain.request import parse
 from service.usecases.operations.status import Status
 
 status = ConsoleRoutes()
@@ -84,11 +82,6 @@ async def resume_dispatch(visit: Visit) -> Redirect:
     reason_of(visit)
     await visit.runtime.operations.gate.resume()
     return Redirect("/oncall", "Dispatch is resumed.")
-
-
-def reason_of(visit: Visit) -> str:
-    """Return the reason in the form of an action. Raises Invalid."""
-    return parse(REASON, json.dumps({"reason": visit.form.text("reason")}).encode()).reason
 
 
 async def _confirm(visit: Visit, title: str, action: str, *effects: str) -> Page:

@@ -1,6 +1,5 @@
 """Who makes a request of the console, and what they may do. Read again at each request."""
 
-import hashlib
 import hmac
 from dataclasses import dataclass
 from typing import Final
@@ -37,11 +36,18 @@ class Identities:
     """Finds the identity behind a text at the login, and behind a session at each request."""
 
     def __init__(
-        self, authenticator: Authenticator, operators: OperatorAuthenticator, admin_token: SecretStr | None
+        self,
+        authenticator: Authenticator,
+        operators: OperatorAuthenticator,
+        *,
+        admin_token: SecretStr | None,
+        secret_key: str,
     ) -> None:
+        """``secret_key``: of the digest of the admin token in sessions. Redis has no hash to guess the token by."""
         self._authenticator = authenticator
         self._operators = operators
         self._admin_token = None if admin_token is None else admin_token.get_secret_value()
+        self._digest = hmac.digest(secret_key.encode(), (self._admin_token or "").encode(), "sha256").hex()
 
     async def of_text(self, text: str) -> Subject:
         """Return whom an API key, an operator's token or the admin token identifies. Raises Unauthenticated."""
@@ -49,7 +55,7 @@ class Identities:
             actor = await self._operators.authenticate(text)
             return Subject(ActorKind.OPERATOR, actor.id or "", actor.token_id)
         if self._admin_token is not None and hmac.compare_digest(text.encode(), self._admin_token.encode()):
-            return Subject(ActorKind.BREAK_GLASS, _digest(self._admin_token))
+            return Subject(ActorKind.BREAK_GLASS, self._digest)
         caller = await self._authenticator.identify(text)
         return Subject(ActorKind.API_KEY, caller.key.id)
 
@@ -61,7 +67,7 @@ class Identities:
             case ActorKind.OPERATOR:
                 return Identity(await self._operators.of_session(subject.id, subject.token_id))
             case ActorKind.BREAK_GLASS:
-                valid = self._admin_token is not None and hmac.compare_digest(_digest(self._admin_token), subject.id)
+                valid = self._admin_token is not None and hmac.compare_digest(self._digest, subject.id)
                 if not valid:
                     raise Unauthenticated(_ENDED)
                 return Identity(Actor(kind=subject.kind, name="admin token", role=Role.ADMIN))
@@ -78,7 +84,3 @@ class Identities:
             tenant_id=caller.tenant.id,
         )
         return Identity(actor, caller.tenant, frozenset(caller.key.scopes))
-
-
-def _digest(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()

@@ -18,9 +18,12 @@ from service.store.state.heartbeats import HeartbeatStore
 from service.store.state.state import AccountState, StateStore
 from service.usecases.operations.doctor import processes, server, undone
 from service.usecases.operations.doctor.finding import CheckStatus, Finding, ok, warn
+from service.usecases.webhooks.operator_deliveries import OperatorDeliveries
 
 #: The threshold of the alert WorkQueueLagging.
 _LAGGING: Final = timedelta(seconds=60)
+#: The threshold of the alert WebhookReceiverFailing.
+_LONG_FAILING_MINUTES: Final = 60
 #: Sections of the runbook by the name of the check, or by the beginning of the name.
 _RUNBOOK: Final = {
     "redis memory": "redis-memory-high",
@@ -32,6 +35,7 @@ _RUNBOOK: Final = {
     "work queue": "work-queue-lagging",
     "unconfirmed submits": "submits-unconfirmed",
     "paid and lost": "paid-and-lost",
+    "webhook receivers": "webhook-receiver-failing",
     "tenants": "tenant-paused",
 }
 _RUNBOOK_OF_GATE: Final = {
@@ -64,19 +68,31 @@ class Status:
 
 class StatusService:
     def __init__(
-        self, redis: Redis, state: StateStore, gate: GateStore, heartbeats: HeartbeatStore, *, clock: Clock
+        self,
+        redis: Redis,
+        state: StateStore,
+        gate: GateStore,
+        heartbeats: HeartbeatStore,
+        deliveries: OperatorDeliveries,
+        *,
+        clock: Clock,
     ) -> None:
         self._redis = redis
         self._state = state
         self._gate = gate
         self._heartbeats = heartbeats
+        self._deliveries = deliveries
         self._clock = clock
 
     async def read(self) -> Status:
         """Raises StoreUnavailable."""
         now = self._clock()
-        account, gate, heartbeats, info = await asyncio.gather(
-            self._state.read_account(now), self._gate.read(), self._heartbeats.read(), health.info(self._redis)
+        account, gate, heartbeats, info, (_, failing) = await asyncio.gather(
+            self._state.read_account(now),
+            self._gate.read(),
+            self._heartbeats.read(),
+            health.info(self._redis),
+            self._deliveries.failing_receivers(minutes=_LONG_FAILING_MINUTES, limit=1),
         )
         skews = await self._heartbeats.skews(heartbeats)
         workers = processes.workers(heartbeats, now)
@@ -94,6 +110,7 @@ class StatusService:
             _lag(account, now),
             undone.unconfirmed(account, now),
             undone.paid_and_lost(account),
+            _receivers(failing),
             _paused_tenants(gate),
         ]
         return Status(now, gate, account, [Condition(each, _runbook(each, gate)) for each in findings])
@@ -111,6 +128,14 @@ def _lag(account: AccountState, now: datetime) -> Finding:
         return ok(name, "none is late")
     detail = ", ".join(f"{queue} by {wait.total_seconds():.0f} s" for queue, wait in sorted(late.items()))
     return warn(name, f"late: {detail}", "Start more workers of these queues.")
+
+
+def _receivers(failing: int) -> Finding:
+    name = "webhook receivers"
+    if not failing:
+        return ok(name, "none has failed for an hour")
+    remedy = "Inform their tenants; GET /admin/v1/failing-receivers names them."
+    return warn(name, f"all attempts to {failing} receivers have failed for an hour", remedy)
 
 
 def _paused_tenants(gate: Gate) -> Finding:

@@ -4,6 +4,7 @@ import hashlib
 import html
 from typing import Any
 
+import httpx
 import pytest
 from fastapi import FastAPI
 
@@ -252,3 +253,30 @@ class TestPublicUrl:
                 answer = await browser.post("/console/oncall/pause", headers={"origin": origin}, reason="x")
                 assert answer.status_code == status
             assert "/eu/console/oncall" in (await browser.get("/console/oncall")).text
+
+
+class TestWithoutConsole:
+    @pytest.fixture
+    def settings(self, redis_url: str) -> Settings:
+        return factories.settings(redis_url, console=False)
+
+    async def test_setting_removes_every_route(self, app: FastAPI, browser: Browser) -> None:
+        for path in ("/console", "/console/login", "/console/static/console.css"):
+            assert (await browser.client.get(path)).status_code == 404
+        assert console_routes(app) == []
+
+
+async def test_unexpected_error_is_a_page_without_details(
+    app: FastAPI, admin: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def read(_self: object) -> None:
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr("service.usecases.operations.status.StatusService.read", read)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url=ORIGIN, cookies=admin.client.cookies) as client:
+        page = await client.get("/console/oncall")
+
+    assert page.status_code == 500
+    assert "Something went wrong here" in page.text
+    assert "secret detail" not in page.text
