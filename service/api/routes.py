@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 
 from service.api import callbacks, docs, health
-from service.api.admin import adjustments, audit, dispatch, tenants, unconfirmed
+from service.api.admin import adjustments, audit, bulk, dispatch, tenants, unconfirmed
 from service.api.admin import deliveries as admin_deliveries
 from service.api.admin import usage as account_usage
 from service.api.admin import webhook_endpoints as admin_webhook_endpoints
@@ -65,6 +65,7 @@ def install(app: FastAPI, *, path_prefix: str = "") -> None:
         tenants.router,
         account_usage.router,
         audit.router,
+        bulk.router,
         dispatch.router,
         callbacks.router,
         admin_deliveries.router,

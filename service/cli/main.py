@@ -42,12 +42,19 @@ class _Commands(TyperGroup):
 
 _GROUPS: Final = {
     "tenants": "Create, read, change and delete tenants.",
+    "bulk": "Cancel or replay all that match, as a job of the workers.",
     "keys": "Create, list, rotate and revoke API keys.",
     "deliveries": "List, read and replay webhook deliveries of all tenants.",
     "endpoints": "List webhook endpoints that fail; enable, disable and test them.",
 }
 #: Module of each group.
-_MODULES: Final = {"tenants": "tenants", "keys": "tenants", "deliveries": "webhooks", "endpoints": "webhooks"}
+_MODULES: Final = {
+    "tenants": "tenants",
+    "bulk": "bulk",
+    "keys": "tenants",
+    "deliveries": "webhooks",
+    "endpoints": "webhooks",
+}
 
 app = typer.Typer(cls=_Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command("generate")(generate.generate)

@@ -24,6 +24,7 @@ UPLOAD: Final = "upl"
 USAGE_REPORT: Final = "usr"
 OPERATOR: Final = "opr"
 ACT: Final = "act"
+BULK_JOB: Final = "blk"
 
 
 def new(prefix: str, now: datetime) -> str:

@@ -50,6 +50,7 @@ from service.usecases.operations.account_metrics import AccountMetrics
 from service.usecases.operations.adjustments import AdjustmentService
 from service.usecases.operations.audit import Audit
 from service.usecases.operations.audit_jobs import AuditJobs
+from service.usecases.operations.bulk.jobs import BulkJobs
 from service.usecases.operations.doctor import Doctor
 from service.usecases.operations.readiness import Readiness
 from service.usecases.operations.status import StatusService
@@ -130,6 +131,7 @@ class OperationServices:
     usage: AccountUsage
     audit: Audit
     audit_jobs: AuditJobs
+    bulk_jobs: BulkJobs
     account_metrics: AccountMetrics
     doctor: Doctor
     readiness: Readiness
@@ -326,15 +328,6 @@ def _generations(core: Core) -> GenerationServices:
 
 def _webhooks(core: Core, tenants: Tenants) -> WebhookServices:
     settings, connections, stores, clock = core.settings, core.connections, core.stores, core.clock
-    service = DeliveryService(
-        stores.deliveries,
-        stores.delivery_log,
-        stores.endpoints,
-        stores.generations,
-        connections.nudger,
-        core.reads,
-        clock=clock,
-    )
     return WebhookServices(
         endpoints=Endpoints(
             stores.endpoints,
@@ -345,14 +338,14 @@ def _webhooks(core: Core, tenants: Tenants) -> WebhookServices:
             disable_after=settings.webhook_disable_after,
             clock=clock,
         ),
-        deliveries=service,
+        deliveries=core.deliveries,
         all_deliveries=OperatorDeliveries(
             stores.deliveries,
             stores.delivery_log,
             stores.endpoints,
             stores.receivers,
             stores.generations,
-            service,
+            core.deliveries,
             tenants,
             clock=clock,
         ),
@@ -400,6 +393,7 @@ def _operations(core: Core, tenants: Tenants, webhooks: WebhookServices) -> Oper
         ),
         audit=core.audit,
         audit_jobs=core.audit_jobs,
+        bulk_jobs=core.bulk_jobs,
         account_metrics=AccountMetrics(
             state,
             slots=settings.upstream_concurrency,

@@ -17,6 +17,7 @@ from service.model_registry import registry_of
 from service.net.image_probe import ImageProbe
 from service.net.resolver import Resolver
 from service.net.ssrf import AddressGuard
+from service.store.bulk.bulk_jobs import BulkJobStore
 from service.store.console.logins import ConsoleLoginStore
 from service.store.console.sessions import ConsoleSessionStore
 from service.store.gate.gate import GateStore
@@ -222,6 +223,7 @@ class Stores:
         self.end_users = EndUserStore(redis)
         self.overviews = OverviewStore(redis)
         self.erasures = ErasureStore(redis)
+        self.bulk_jobs = BulkJobStore(redis)
         self.operators = OperatorStore(redis)
         self.trail = TrailStore(redis, reports=reports, retention=settings.trail_retention)
         self.rates = RateLimiter(redis)

@@ -6,6 +6,7 @@ from functools import partial
 
 from service.clock import StoreClock
 from service.config.settings import Settings
+from service.domain.bulk import BulkKind
 from service.domain.pricing import Prices
 from service.domain.retry import PollPolicy, RetryPolicy
 from service.domain.work_queue import WorkQueue
@@ -34,6 +35,9 @@ from service.usecases.lifecycle.video_copier import VideoCopier
 from service.usecases.operations.audit import Audit
 from service.usecases.operations.audit_jobs import AuditJobs
 from service.usecases.operations.budget_sampler import BudgetSampler
+from service.usecases.operations.bulk.jobs import BulkJobs
+from service.usecases.operations.bulk.kinds import CancelGenerations, ReplayDeliveries
+from service.usecases.operations.bulk.preview import Previews
 from service.usecases.operations.storage_sampler import StorageSampler
 from service.usecases.tenants.erasure import ErasureJobs
 from service.usecases.tenants.usage_reports import UsageReports
@@ -41,6 +45,7 @@ from service.usecases.trail.trail import Trail
 from service.usecases.webhooks.attempt_shares import AttemptShares
 from service.usecases.webhooks.delivery import DeliveryWorker
 from service.usecases.webhooks.endpoint_health import EndpointHealthMonitor
+from service.usecases.webhooks.redelivery import DeliveryService
 
 #: Concurrent submits in one process. fal bounds the time of each by its own timeout only.
 _SUBMITS = 100
@@ -67,6 +72,8 @@ class Core:
     audit_jobs: AuditJobs
     erasure_jobs: ErasureJobs
     usage_reports: UsageReports
+    deliveries: DeliveryService
+    bulk_jobs: BulkJobs
     reads: ReadQueue
     trail: Trail
 
@@ -82,6 +89,16 @@ def build_core(settings: Settings, connections: Connections) -> Core:
     transitions = TransitionService(
         stores.generations, stores.endpoints, pacer, connections.nudger, clock=clock, public_url=settings.public_url
     )
+    deliveries = DeliveryService(
+        stores.deliveries,
+        stores.delivery_log,
+        stores.endpoints,
+        stores.generations,
+        connections.nudger,
+        reads,
+        clock=clock,
+    )
+    trail = Trail(stores.trail, tenant_daily_acts=settings.tenant_daily_acts, clock=clock)
     audit = Audit(stores.ledger, stores.generation_lists, stores.in_flight, clock=clock)
     return Core(
         settings=settings,
@@ -105,7 +122,32 @@ def build_core(settings: Settings, connections: Connections) -> Core:
         ),
         usage_reports=UsageReports(stores.usage_reports, stores.due, reads, clock=clock),
         reads=reads,
-        trail=Trail(stores.trail, tenant_daily_acts=settings.tenant_daily_acts, clock=clock),
+        trail=trail,
+        deliveries=deliveries,
+        bulk_jobs=_bulk_jobs(stores, connections, transitions, deliveries, trail),
+    )
+
+
+def _bulk_jobs(
+    stores: Stores,
+    connections: Connections,
+    transitions: TransitionService,
+    deliveries: DeliveryService,
+    trail: Trail,
+) -> BulkJobs:
+    clock = connections.clock
+    return BulkJobs(
+        stores.bulk_jobs,
+        {
+            BulkKind.CANCEL: CancelGenerations(stores.generations, stores.generation_lists, transitions, clock=clock),
+            BulkKind.REPLAY: ReplayDeliveries(stores.deliveries, stores.delivery_log, stores.tenants, deliveries),
+        },
+        Previews(clock=clock),
+        stores.tenants,
+        stores.due,
+        connections.nudger,
+        trail,
+        clock=clock,
     )
 
 
@@ -284,6 +326,7 @@ def _sweeper(core: Core) -> DeadlineSweeper:
         core.erasure_jobs,
         core.audit_jobs,
         core.usage_reports,
+        core.bulk_jobs,
         StorageSampler(stores.stored_bytes, clock=core.clock),
         core.trail,
         BudgetSampler(stores.budget_shares, clock=core.clock),

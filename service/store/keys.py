@@ -154,6 +154,14 @@ Operators and the audit trail
 {sg}:trail_pending                        hash    until its end acts that have begun -> entry without outcome (JSON)
 {sg}:tenant:<t>:trail                     zset    trail         ids of entries of the trail about the tenant; score =
                                                   retention     time
+{sg}:bulk_jobs                            zset    -             ids of the newest bulk jobs; score 0, ids sort
+{sg}:running_bulk_jobs                    hash    -             digest of kind and filter -> id of the bulk job that has
+                                                                not ended
+{sg}:bulk_job:<id>                        hash    30 days after the bulk job: kind, filter (JSON), reason, actor (JSON),
+                                                  its end       previewed, state, cursor, matched, processed and counts
+                                                                of each outcome, started, finished, note, stop, recorded
+                                                                once the trail has its end
+{sg}:bulk_job:<id>:items                  list    until its end ids of the items that matched
 
 Console
 {sg}:console_session:<hash of its id>     string  1 hour idle   who logged in, and when (JSON)
@@ -189,6 +197,8 @@ ACCOUNT: Final = "account"
 USAGE_REPORT_RETENTION_SECONDS: Final = 24 * 3600
 #: Lifetime of the record of an erasure after its end.
 ERASURE_RETENTION_SECONDS: Final = 7 * 24 * 3600
+#: Lifetime of the record of a bulk job after its end.
+BULK_JOB_RETENTION_SECONDS: Final = 30 * 24 * 3600
 SLOTS: Final = f"{TAG}slots"
 LEDGER: Final = f"{TAG}ledger"
 AUDIT: Final = f"{TAG}audit"
@@ -221,6 +231,8 @@ OPERATORS: Final = f"{TAG}operators"
 TRAIL: Final = f"{TAG}trail"
 TRAIL_HEAD: Final = f"{TAG}trail_head"
 TRAIL_PENDING: Final = f"{TAG}trail_pending"
+BULK_JOBS: Final = f"{TAG}bulk_jobs"
+RUNNING_BULK_JOBS: Final = f"{TAG}running_bulk_jobs"
 READINESS_PROBE: Final = f"{TAG}readiness_probe"
 #: Suffix of the due set of deliveries, and of a tenant's endpoint queues, whose receivers are not proven.
 UNPROVEN: Final = ":unproven"
@@ -273,6 +285,14 @@ def operator_token_used(token_id: str) -> str:
 
 def trail_of_tenant(tenant_id: str) -> str:
     return f"{TAG}tenant:{tenant_id}:trail"
+
+
+def bulk_job(job_id: str) -> str:
+    return f"{TAG}bulk_job:{job_id}"
+
+
+def items_of_bulk_job(job_id: str) -> str:
+    return f"{TAG}bulk_job:{job_id}:items"
 
 
 def upload_ticket(ticket_id: str) -> str:

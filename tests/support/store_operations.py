@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 from service.domain.actor import ActorKind
 from service.domain.adjustment import Correction
 from service.domain.budgets import day
+from service.domain.bulk import BulkState
 from service.domain.console_session import ConsoleSession, Subject
 from service.domain.generation import Due
 from service.domain.measurement import Measurement
@@ -23,7 +24,7 @@ from service.store.webhooks.deliveries import Caps
 from service.usecases.webhooks.fanout import test_event as event_of
 from tests.support import factories
 from tests.support.factories import NOW
-from tests.support.store_world import MINUTE, TODAY, World, delivery_to, fresh_endpoint, report
+from tests.support.store_world import MINUTE, TODAY, World, bulk_job_of, delivery_to, fresh_endpoint, report
 
 #: When Redis is full: the write ``fits``, or is ``refused``.
 WhenFull = Literal["fits", "refused"]
@@ -114,6 +115,10 @@ async def _adjust_day(world: World) -> None:
 async def _begin_erasure(world: World) -> None:
     begun = await world.stores.erasures.begin(*world.end_user, now=NOW, continued_at=NOW + MINUTE)
     assert begun == "begun"
+
+
+async def _begin_bulk_job(world: World) -> None:
+    assert (await bulk_job_of(world.stores, "gen_3")).state is BulkState.COLLECTING
 
 
 async def _revive(world: World) -> None:
@@ -250,6 +255,13 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "generations.purge": Operation(_purge),
     "heartbeats.note_beat": Operation(lambda w: w.stores.heartbeats.note_beat(NOW), waits=False),
     "heartbeats.note_worker": Operation(lambda w: w.stores.heartbeats.note_worker("a:1", ["x"], NOW), waits=False),
+    "bulk_jobs.begin": Operation(_begin_bulk_job, "refused"),
+    "bulk_jobs.collect": Operation(lambda w: w.stores.bulk_jobs.collect(w.collecting_job, ["gen_1"], after=None)),
+    "bulk_jobs.count": Operation(lambda w: w.stores.bulk_jobs.count(w.running_job, done=1, skipped=0, failed=0)),
+    "bulk_jobs.end": Operation(
+        lambda w: w.stores.bulk_jobs.end(w.running_job.id, BulkState.DONE, note="limit", now=NOW)
+    ),
+    "bulk_jobs.stop": Operation(lambda w: w.stores.bulk_jobs.stop(w.running_job.id, "wrong", now=NOW)),
     "operators.insert": Operation(lambda w: w.stores.operators.insert(factories.operator()), "refused"),
     "operators.insert_token": Operation(_insert_token, "refused"),
     "operators.update": Operation(lambda w: w.stores.operators.update(factories.operator())),

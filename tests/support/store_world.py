@@ -6,6 +6,7 @@ from typing import Final
 
 from service.config.settings import Settings
 from service.domain import ids
+from service.domain.bulk import BulkFilter, BulkJob, BulkKind
 from service.domain.callback import Callback
 from service.domain.generation import Due, Generation
 from service.domain.signing import new_key
@@ -39,6 +40,8 @@ class World:
     given_up: Generation
     pending: Delivery
     dead: Delivery
+    collecting_job: BulkJob
+    running_job: BulkJob
 
     @property
     def end_user(self) -> tuple[str, str]:
@@ -66,7 +69,27 @@ async def build_world(redis: Redis, settings: Settings) -> World:
     assert (await stores.deliveries.save_attempt(dead, now=NOW)).won
     assert (await stores.usage_reports.begin(owner.id, TODAY, TODAY, now=NOW)).result == "begun"
     given_up = await _given_up(stores, await _created(stores, owner))
-    return World(stores, owner, key, endpoint, queued, submitted, reported, ended, given_up, pending, dead)
+    collecting, running = await bulk_job_of(stores, "gen_1"), await bulk_job_of(stores, "gen_2")
+    assert await stores.bulk_jobs.collect(running, ["gen_2"], after=None)
+    running = await _loaded(stores, running.id)
+    return World(
+        stores, owner, key, endpoint, queued, submitted, reported, ended, given_up, pending, dead, collecting, running
+    )
+
+
+async def bulk_job_of(stores: Stores, item: str) -> BulkJob:
+    """Return a new bulk job over this item, which collects."""
+    wanted, actor = BulkFilter(ids=(item,)), factories.actor()
+    begun = await stores.bulk_jobs.begin(
+        BulkKind.CANCEL, wanted, previewed_at=NOW, reason="flood", actor=actor, now=NOW
+    )
+    return await _loaded(stores, begun.job_id)
+
+
+async def _loaded(stores: Stores, job_id: str) -> BulkJob:
+    job = await stores.bulk_jobs.load(job_id)
+    assert job is not None
+    return job
 
 
 async def _created(stores: Stores, owner: Tenant) -> Generation:

@@ -8,6 +8,24 @@ from service.api.openapi.operator_examples import OPERATOR_EXAMPLES
 
 _PAGE: Final = {"has_more": False, "next_cursor": None}
 
+_BULK_JOB: Final = {
+    "id": "blk_06h082scz25ryjeftj3rgxs6f8",
+    "object": "bulk_job",
+    "kind": "cancel",
+    "filter": {"tenant_id": v.TENANT_ID, "status": "queued"},
+    "state": "running",
+    "stopping": False,
+    "reason": "the tenant floods the queue",
+    "actor": "Ada",
+    "previewed_at": v.SUBMITTED,
+    "matched": 1412,
+    "done": 850,
+    "skipped": 0,
+    "failed": 0,
+    "note": None,
+    "started_at": v.SUBMITTED,
+    "finished_at": None,
+}
 _VERCEL_JOB: Final = {
     "generationId": v.GENERATION_ID,
     "asyncJob": {"jobId": v.GENERATION_ID},
@@ -54,6 +72,19 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
             "operator": "jane",
             "reason": "on fal's bill of January",
         },
+    },
+    "BulkPreviewBody": {
+        "cancel": {"kind": "cancel", "filter": {"tenant_id": v.TENANT_ID, "status": "queued"}},
+        "replay": {"kind": "replay", "filter": {"tenant_id": v.TENANT_ID, "status": "dead"}},
+    },
+    "NewBulkJob": {
+        "new_bulk_job": {
+            "kind": "cancel",
+            "filter": {"tenant_id": v.TENANT_ID, "status": "queued"},
+            "reason": "the tenant floods the queue",
+            "previewed_at": v.SUBMITTED,
+            "expected": 1412,
+        }
     },
     "ActReason": {"act_reason": {"reason": "the cause is removed"}},
     "TenantReason": {"tenant_reason": {"reason": "too many complaints"}},
@@ -257,6 +288,26 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
             "erased": False,
         }
     },
+    "BulkPreviewView": {
+        "bulk_preview": {
+            "object": "bulk_preview",
+            "kind": "cancel",
+            "previewed_at": v.SUBMITTED,
+            "matched": 1412,
+            "more": False,
+            "oldest": v.CREATED,
+            "newest": v.SUBMITTED,
+            "currency": "USD",
+            "released": "6462.688700",
+            "billable": "0.000000",
+            "tenants": [{"id": v.TENANT_ID, "items": 1412}],
+            "tenant_count": 1,
+            "endpoints": [],
+            "end_user_count": 3,
+        }
+    },
+    "BulkJobView": {"bulk_job": _BULK_JOB},
+    "BulkJobList": {"bulk_jobs": {"object": "list", "data": [_BULK_JOB], "has_more": False, "next_cursor": None}},
     "AdjustmentView": {
         "adjustment": {
             "object": "adjustment",

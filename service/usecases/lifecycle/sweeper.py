@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from service.clock import Clock
-from service.domain import erasure, ids, transitions, usage
+from service.domain import bulk, erasure, ids, transitions, usage
 from service.domain.generation import Generation
 from service.domain.status import UPSTREAM, Status
 from service.domain.webhook import DeliveryStatus
@@ -28,6 +28,7 @@ from service.usecases.lifecycle.transition_service import Transition, Transition
 from service.usecases.log_context import bind_generation
 from service.usecases.operations.audit_jobs import AuditJobs
 from service.usecases.operations.budget_sampler import BudgetSampler
+from service.usecases.operations.bulk.jobs import BulkJobs
 from service.usecases.operations.storage_sampler import StorageSampler
 from service.usecases.tenants.erasure import ErasureJobs
 from service.usecases.tenants.usage_reports import UsageReports
@@ -56,6 +57,7 @@ class DeadlineSweeper:
         erasure_jobs: ErasureJobs,
         audit_jobs: AuditJobs,
         usage_reports: UsageReports,
+        bulk_jobs: BulkJobs,
         storage_sampler: StorageSampler,
         trail: Trail,
         budget_sampler: BudgetSampler,
@@ -74,6 +76,7 @@ class DeadlineSweeper:
         self._erasure_jobs = erasure_jobs
         self._audit_jobs = audit_jobs
         self._usage_reports = usage_reports
+        self._bulk_jobs = bulk_jobs
         self._storage_sampler = storage_sampler
         self._trail = trail
         self._budget_sampler = budget_sampler
@@ -123,6 +126,8 @@ class DeadlineSweeper:
             await self._erasure_jobs.continue_job(name)
         elif usage.tenant_of_report_job(name) is not None:
             await self._usage_reports.continue_job(name)
+        elif bulk.of_job(name) is not None:
+            await self._bulk_jobs.continue_job(name)
         elif name == audits.JOB:
             await self._audit_jobs.continue_job()
         else:

@@ -36,6 +36,14 @@ def set_current(act: Act | None) -> None:
     _CURRENT.set(act)
 
 
+def current_actor() -> Actor:
+    """Return who acts. Raises LookupError outside an act."""
+    act = _CURRENT.get()
+    if act is None:
+        raise LookupError("no act is being recorded")
+    return act.actor
+
+
 def note_change(before: object | None, after: object | None, *, target: str | None = None) -> None:
     """Record what differs between two versions of a dataclass; None: it did not exist, or does no longer."""
     act = _CURRENT.get()

@@ -24,6 +24,7 @@ from fastapi import FastAPI
 from service.api.openapi.export import document
 from service.app import create_app
 from service.cli.dev.embedded_redis import EmbeddedRedis
+from service.domain.bulk import BulkFilter, BulkKind
 from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime
 from service.store.redis.scripts import FILES, Script
@@ -64,6 +65,8 @@ _PROXY: Final = (("x-fal-target-url", "https://queue.fal.run/bytedance/seedance-
 ROUTES: Final[dict[str, Row]] = {
     "/.well-known/webhook-keys/{tenant_id}/{endpoint_id}": Row("public"),
     "/admin/v1/audit": Row("operator"),
+    "/admin/v1/bulk": Row("operator", ("limit=100",)),
+    "/admin/v1/bulk/{bulk_job_id}": Row("operator"),
     "/admin/v1/deliveries": Row(
         "operator", ("limit=100&status=dead", "limit=100&status=dead&event=webhook.test", "tenant_id={tenant_id}")
     ),
@@ -171,6 +174,24 @@ async def _metrics(runtime: Runtime, _: History) -> None:
     assert b"gateway_redis_up 1" in await runtime.operations.account_metrics.text()
 
 
+async def _bulk_job(runtime: Runtime, history: History) -> None:
+    """Preview, collect, and end without an act: nothing in the history can be replayed twice."""
+    jobs, wanted = runtime.operations.bulk_jobs, BulkFilter(tenant_id=history.tenant.id, status="dead", event="none")
+    await jobs.preview(BulkKind.REPLAY, wanted)
+    await jobs.preview(BulkKind.CANCEL, BulkFilter(tenant_id=history.tenant.id, model="none"))
+    job = await _begun_job(runtime, wanted)
+    while await jobs.continue_step(job):
+        pass
+
+
+async def _begun_job(runtime: Runtime, wanted: BulkFilter) -> str:
+    now, actor = runtime.clock(), factories.actor()
+    begun = await runtime.stores.bulk_jobs.begin(
+        BulkKind.REPLAY, wanted, previewed_at=now, reason="test", actor=actor, now=now
+    )
+    return begun.job_id
+
+
 async def _audit(runtime: Runtime, _: History) -> None:
     await runtime.operations.audit_jobs.start()
     await runtime.operations.audit_jobs.continue_job()
@@ -190,6 +211,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "given up": lambda r, _: r.stores.submissions.given_up(),
     "trim request ids": lambda r, _: r.stores.submissions.trim(r.clock() - timedelta(days=10)),
     "audit": _audit,
+    "bulk job": _bulk_job,
     "erasure, a part": lambda r, h: r.stores.erasures.generations(h.tenant.id, h.pseudonym, most=100),
     "metrics": _metrics,
     "doctor": lambda r, _: r.operations.doctor.run(),
@@ -276,10 +298,11 @@ async def test_no_command_of_a_read_takes_long(app: FastAPI, server: EmbeddedRed
         found[name] = await too_slow(log, partial(operation, runtime, history))
     report = await runtime.stores.usage_reports.load(history.tenant.id)
     assert report is not None
+    job = await _begun_job(runtime, BulkFilter(tenant_id=history.tenant.id))
     async with AsyncExitStack() as stack:
         clients = await _clients(app, history, stack)
         for path, row in ROUTES.items():
-            for target, headers in _requests(path, row, _values(history, report.id, runtime.clock())):
+            for target, headers in _requests(path, row, _values(history, report.id, job, runtime.clock())):
                 found[target] = await too_slow(log, partial(_read, runtime, clients[row.caller], target, headers, row))
     slow = {name: commands for name, commands in found.items() if commands}
     assert slow == {}, "microseconds inside Redis, in the fastest of all tries"
@@ -304,11 +327,12 @@ async def _clients(app: FastAPI, history: History, stack: AsyncExitStack) -> dic
     return {name: await stack.enter_async_context(client) for name, client in made.items()}
 
 
-def _values(history: History, report_id: str, now: datetime) -> dict[str, str]:
+def _values(history: History, report_id: str, bulk_job_id: str, now: datetime) -> dict[str, str]:
     """Values of the parameters, by name."""
     today = now.date()
     return {
         "tenant_id": history.tenant.id,
+        "bulk_job_id": bulk_job_id,
         "endpoint_id": history.endpoint_id,
         "endpoint": HEAD,
         "generation_id": history.ended.id,

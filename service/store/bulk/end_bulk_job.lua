@@ -1,0 +1,18 @@
+-- End a bulk job. Its entry in the due set stays until the audit trail has its end.
+--
+-- WHEN FULL  runs
+-- KEYS  job, items, running
+-- ARGV  state (done or stopped), note (why it was stopped; ""), now_ms, retention_seconds
+-- RETURNS  1 if it has ended, 0 if it had ended before
+local found = redis.call("HMGET", job_key, "state", "digest")
+if found[1] ~= "collecting" and found[1] ~= "running" then
+  return 0
+end
+redis.call("UNLINK", items_key)
+redis.call("HSET", job_key, "state", state, "finished", now_ms)
+if note ~= "" then
+  redis.call("HSET", job_key, "note", note)
+end
+redis.call("EXPIRE", job_key, retention_seconds)
+redis.call("HDEL", running_key, found[2])
+return 1
