@@ -12,8 +12,8 @@ VALUES: Final = {"const", "default", "enum", "example", "examples"}
 SCHEMAS: Final[dict[str, Any]] = DOCUMENT["components"]["schemas"]
 VERBS: Final = re.compile(
     "(adjust|audit|block|cancel|change|check|complete|create|delete|disable|dismiss|drain|enable|erase|estimate|follow|"
-    "forward|initiate|list|pause|put|read|receive|redeliver|refuse|replace|replay|resolve|resume|revive|revoke|rotate|"
-    "run|send|start|stream|submit|suspend|trace|unblock|unpause|unsuspend|upload)_.+"
+    "forward|initiate|list|pause|preview|put|read|receive|redeliver|refuse|replace|replay|resolve|resume|revive|revoke|rotate|"
+    "run|send|start|stop|stream|submit|suspend|trace|unblock|unpause|unsuspend|upload)_.+"
 )
 TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")

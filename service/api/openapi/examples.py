@@ -74,8 +74,8 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
         },
     },
     "BulkPreviewBody": {
-        "cancel": {"kind": "cancel", "filter": {"tenant_id": v.TENANT_ID, "status": "queued"}},
-        "replay": {"kind": "replay", "filter": {"tenant_id": v.TENANT_ID, "status": "dead"}},
+        "preview_cancel": {"kind": "cancel", "filter": {"tenant_id": v.TENANT_ID, "status": "queued"}},
+        "preview_replay": {"kind": "replay", "filter": {"tenant_id": v.TENANT_ID, "status": "dead"}},
     },
     "NewBulkJob": {
         "new_bulk_job": {

@@ -10,6 +10,7 @@ _DESCRIPTIONS: Final = {
     "tenant_id": "`id` of a tenant.",
     "key_id": "`id` of an API key: the part between its underscores.",
     "endpoint_id": "`id` of a webhook endpoint.",
+    "bulk_job_id": "`id` of a bulk job.",
     "delivery_id": "`id` of a delivery: the `webhook-id` that its receiver got.",
     "end_user_id": "Your customer, as you named it when you created a generation. Slashes need no encoding.",
     "report_id": "`id` of a usage report.",
