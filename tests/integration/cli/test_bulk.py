@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from service.api.admin.bulk_schemas import BulkJobView
 from service.cli.ops import bulk
 from service.config.settings import Settings
 from service.domain.work_queue import WorkQueue
@@ -20,7 +21,7 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a worker sweep before the command follows the job."""
     follow = bulk._follow
 
-    async def sweep_and_follow(runtime: Runtime, job_id: str) -> bulk.BulkJobView:
+    async def sweep_and_follow(runtime: Runtime, job_id: str) -> BulkJobView:
         await process_due(runtime, WorkQueue.SWEEP)
         return await follow(runtime, job_id)
 
