@@ -44,15 +44,17 @@ async def chromium() -> AsyncIterator[Browser]:
 async def open_page(stack: Stack, chromium: Browser) -> AsyncIterator[OpenPage]:
     """Return a function that opens a page. Its options are those of a browser context, like ``color_scheme``.
 
-    An error in the page, like a violation of its content policy, fails the test at its end.
+    An error in the page, like a violation of its content policy, fails the test at its end, unless one is expected.
     """
     contexts, errors = [], list[str]()
 
-    async def opened(**options: Any) -> Page:
+    async def opened(*, expects_errors: bool = False, **options: Any) -> Page:
         context = await chromium.new_context(base_url=stack.base_url, **options)
         contexts.append(context)
         context.set_default_timeout(WAIT_MS)
         page = await context.new_page()
+        if expects_errors:  # responses like 503, which the browser reports
+            return page
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: errors.append(str(error)))
         return page
