@@ -15,6 +15,7 @@ from rich.console import Console
 
 from tests.bench import (
     connections,
+    console_pages,
     dispatching,
     events,
     figures,
@@ -60,6 +61,7 @@ MEASURES: Final[dict[str, Measure]] = {
     "upload_rss": uploads.rss,
     "create_watched": metrics.cost,
     "metrics_endpoint": metrics.endpoint,
+    "console": console_pages.pages,
 }
 
 

@@ -23,6 +23,8 @@ class Scale:
     watched_seconds: float
     """Seconds for which polls are measured when all generations are in flight."""
     deliveries: int
+    console_rows: int
+    """Rows of all indexes; a seventh of them are generations."""
     paced_seconds: float
     """Seconds in which the healthy one of two receivers gets events."""
 
@@ -38,6 +40,7 @@ FULL: Final = Scale(
     streams=2_000,
     watched_seconds=60,
     deliveries=10_000,
+    console_rows=7_200_000,
     paced_seconds=20,
 )
 QUICK: Final = Scale(
@@ -51,5 +54,6 @@ QUICK: Final = Scale(
     streams=2_000,
     watched_seconds=12,
     deliveries=4_000,
+    console_rows=1_000_000,
     paced_seconds=8,
 )

@@ -84,7 +84,7 @@ class History:
     rows: int
 
 
-async def fill(runtime: Runtime, url: str, *, rows: int = ROWS, work: bool = True) -> History:
+async def fill(runtime: Runtime, url: str, *, rows: int = ROWS, work: bool = True, tenants: int = _TENANTS) -> History:
     """Write the history of a new tenant. ``work``: also queues and due sets, which workers would claim."""
     tenant = await runtime.tenants.service.create("large")
     spec = EndpointSpec("http://127.0.0.1:8080/hook", tuple(EventType), "", None, ed25519=True, enabled=True)
@@ -101,7 +101,7 @@ async def fill(runtime: Runtime, url: str, *, rows: int = ROWS, work: bool = Tru
         indexes = [*_history(runtime.clock(), tenant.id, who)]
         if work:
             indexes += _work(runtime.clock(), tenant.id, endpoint.id)
-            _tenants(client, tenant)
+            _tenants(client, tenant, tenants)
         written = sum(_run(client, rows, *index) for index in indexes)
         _records(client, rows, ended, delivery)
         client.config_set("appendfsync", fsync)
@@ -185,16 +185,16 @@ def _records(client: redis_py.Redis, rows: int, ended: Generation, delivery: Del
         pipeline.execute()
 
 
-def _tenants(client: redis_py.Redis, tenant: Tenant) -> None:
+def _tenants(client: redis_py.Redis, tenant: Tenant, count: int) -> None:
     """Write other tenants, each with a queue, so that all have gauges of their own."""
     record = client.get(keys.tenant(tenant.id))
     assert isinstance(record, bytes)
     with client.pipeline(transaction=False) as pipeline:
-        for number in range(1, _TENANTS + 1):
+        for number in range(1, count + 1):
             name = f"ten_{number:026d}"
             pipeline.set(keys.tenant(name), record.replace(tenant.id.encode(), name.encode()))
             pipeline.zadd(keys.TENANTS, {name: 0})
             pipeline.zadd(keys.ACTIVE_TENANTS, {name: number})
             pipeline.zadd(keys.queued_of_tenant(name), {f"gen_{number:026d}": number})
-            pipeline.zadd(keys.IDLE_TENANTS, {f"ten_{number + _TENANTS:026d}": number})
+            pipeline.zadd(keys.IDLE_TENANTS, {f"ten_{number + count:026d}": number})
         pipeline.execute()
