@@ -4,6 +4,7 @@ from fastapi import FastAPI
 
 from service.console.login import login
 from service.console.money.overview import money
+from service.console.oncall.bulk import bulk
 from service.console.oncall.status import status
 from service.console.tenant.overview import tenant
 from service.console.unknown import unknown
@@ -11,5 +12,5 @@ from service.console.unknown import unknown
 
 def install(app: FastAPI) -> None:
     """Add the routes. A new module of pages adds its ``ConsoleRoutes`` here."""
-    for module in (login, status, money, tenant, unknown):
+    for module in (login, status, bulk, money, tenant, unknown):
         app.router.routes.extend(module.routes)
