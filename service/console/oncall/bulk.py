@@ -8,7 +8,7 @@ from service.api.admin.bulk import previewed, started
 from service.api.admin.bulk_schemas import BULK_PREVIEW, NEW_BULK_JOB, BulkFilterBody
 from service.api.http.cursors import decode_cursor, encode_cursor
 from service.console.confirm import Confirmation, confirmation_page
-from service.console.oncall.status import reason_of
+from service.console.reason import reason_of
 from service.console.rendering import moment, money
 from service.console.routes import ConsoleRoutes
 from service.console.visit import Page, Redirect, Visit

@@ -29,7 +29,7 @@ async def confirmed(browser: Browser, reason: str = "a flood", **query: Any) -> 
     """Return the text of the page of confirmation, and where its form leads."""
     page = await browser.get(f"{PAGE}/preview", params=query)
     assert page.status_code == 200, page.text
-    fields = {name: unescape(value) for name, value in _HIDDEN.findall(page.text) if name != "csrf"}
+    fields: dict[str, Any] = {name: unescape(value) for name, value in _HIDDEN.findall(page.text) if name != "csrf"}
     answer = await browser.post(PAGE, token=await browser.token(str(page.url)), reason=reason, **fields)
     assert answer.status_code == 303, answer.text
     return page.text, answer.headers["location"]
@@ -99,7 +99,7 @@ async def test_console_preview_refuses_wrong_filters(admin: Browser, query: dict
 
 
 @pytest.mark.parametrize("fields", [{}, {"filter": "{"}, {"filter": "{}", "expected": "x"}, {"filter": "[" * 9_000}])
-async def test_console_start_refuses_wrong_forms(admin: Browser, fields: dict[str, str]) -> None:
+async def test_console_start_refuses_wrong_forms(admin: Browser, fields: dict[str, Any]) -> None:
     assert (await admin.post(PAGE, reason="x", kind="cancel", **fields)).status_code in {400, 422}
     assert "No act on many" in (await admin.get(PAGE)).text
 
