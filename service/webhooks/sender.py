@@ -14,11 +14,12 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Final, Self
 
-from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, StreamReader, TCPConnector
+from aiohttp import ClientError, StreamReader
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from service.clock import utc_now
 from service.net.failure import Failure, explain
+from service.net.guarded_sessions import GuardedSessions
 from service.net.resolver import Resolver
 from service.net.retry_after import parse_retry_after
 from service.net.ssrf import AddressGuard, host_of
@@ -68,11 +69,16 @@ class Sender:
         self._timeout_seconds = timeout_seconds
         # Not the connector's limit: the wait for other deliveries must not count against this receiver's timeout.
         self._connections = asyncio.Semaphore(max_connections)
-        self._user_agent = user_agent
-        self._tls = tls
         self._resolver = resolver or Resolver()
+        self._sessions = GuardedSessions(
+            guard,
+            resolver=self._resolver,
+            headers={"User-Agent": user_agent},
+            read_size=EXCERPT_BYTES,
+            keepalive_seconds=KEEPALIVE_SECONDS,
+            tls=tls,
+        )
         self._clock = clock
-        self._sessions: dict[str, ClientSession] = {}
         self._closed = False
 
     async def __aenter__(self) -> Self:
@@ -110,14 +116,12 @@ class Sender:
 
     async def close(self) -> None:
         self._closed = True
-        for session in self._sessions.values():
-            await session.close()
-        await self._resolver.close()
+        await self._sessions.close()
 
     async def _exchange(self, url: str, headers: Mapping[str, str], body: bytes, started: float) -> ReceiverResponse:
         self._guard.check_url(url)
         deadline = asyncio.get_running_loop().time() + self._timeout_seconds
-        session = self._session("trusted" if self._guard.trusts(url) else url.partition(":")[0].lower())
+        session = self._sessions.of(url)
         async with asyncio.timeout_at(deadline):
             response = await session.post(url, headers=headers, data=body, allow_redirects=False)
         try:
@@ -127,37 +131,6 @@ class Sender:
             response.close()
         retry_after = parse_retry_after(response.headers.get("Retry-After"), now=self._clock())
         return ReceiverResponse(response.status, excerpt, retry_after, _since(started))
-
-    def _session(self, kind: str) -> ClientSession:
-        """Return the session of this kind. Each kind has its own address check; kinds share no connections."""
-        if kind not in self._sessions:
-            self._sessions[kind] = self._open_session(kind)
-        return self._sessions[kind]
-
-    def _open_session(self, kind: str) -> ClientSession:
-        factories = {
-            "http": self._guard.plain_socket_factory,
-            "https": self._guard.socket_factory,
-            "trusted": self._guard.trusted_socket_factory,
-        }
-        # The resolver has a cache. Every socket is checked by its own address, however old the lookup.
-        connector = TCPConnector(
-            socket_factory=factories[kind],
-            resolver=self._resolver,
-            use_dns_cache=False,
-            ssl=self._tls or True,
-            limit=0,
-            keepalive_timeout=KEEPALIVE_SECONDS,
-        )
-        return ClientSession(
-            connector=connector,
-            headers={"User-Agent": self._user_agent, "Accept-Encoding": "identity"},
-            cookie_jar=DummyCookieJar(),
-            trust_env=False,
-            auto_decompress=False,
-            timeout=ClientTimeout(),
-            read_bufsize=EXCERPT_BYTES,
-        )
 
 
 async def _excerpt(content: StreamReader, deadline: float) -> str:
