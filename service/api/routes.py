@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 
 from service.api import callbacks, docs, health
-from service.api.admin import adjustments, audit, bulk, dispatch, tenants, unconfirmed
+from service.api.admin import adjustments, audit, bulk, dispatch, issuers, tenants, unconfirmed
 from service.api.admin import deliveries as admin_deliveries
 from service.api.admin import usage as account_usage
 from service.api.admin import webhook_endpoints as admin_webhook_endpoints
@@ -72,6 +72,7 @@ def install(app: FastAPI, *, path_prefix: str = "") -> None:
         admin_webhook_endpoints.router,
         unconfirmed.router,
         adjustments.router,
+        issuers.router,
         health.router,
     ):
         app.router.routes.extend(router.routes)  # include_router would match the path of every request twice

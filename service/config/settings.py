@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from service.config.groups.access import AccessSettings
 from service.config.groups.dispatch import DispatchSettings
 from service.config.groups.fal import FalSettings
+from service.config.groups.identity import IdentitySettings
 from service.config.groups.limits import NONE, DefaultLimitSettings
 from service.config.groups.models import ModelSettings
 from service.config.groups.processes import ProcessSettings
@@ -36,6 +37,7 @@ class Settings(
     RequestSettings,
     DefaultLimitSettings,
     AccessSettings,
+    IdentitySettings,
     ModelSettings,
     FalSettings,
     StoreSettings,

@@ -24,7 +24,7 @@ class ActorKind(StrEnum):
 class Actor:
     kind: ActorKind
     id: str | None = None
-    """Id of the operator or of the API key; subject of a service."""
+    """Id of the operator or of the API key. Of a service: its trusted issuer and the hash of its subject."""
     name: str
     role: Role | None = None
     """None: a tenant."""

@@ -22,9 +22,11 @@ class Subject:
 
     kind: ActorKind
     id: str
-    """Id of the operator or of the API key; keyed hash of the admin token; name of the local user."""
+    """Id of the operator, of the API key or of the service; keyed hash of the admin token; name of the local user."""
     token_id: str | None = None
     """Id of the operator's token, which has to stay valid; None: another way to log in."""
+    expires_at: datetime | None = None
+    """End of the token of a service; None: another way to log in."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ USAGE_REPORT: Final = "usr"
 OPERATOR: Final = "opr"
 ACT: Final = "act"
 BULK_JOB: Final = "blk"
+TRUSTED_ISSUER: Final = "iss"
 
 
 def new(prefix: str, now: datetime) -> str:

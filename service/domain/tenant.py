@@ -132,8 +132,3 @@ def from_fal_form(text: str) -> str:
     if first.startswith(f"{KEY_PREFIX}_"):
         return f"{first}_{rest}"
     return rest if rest.startswith(f"{KEY_PREFIX}_{first}_") else text
-
-
-def key_id(text: str) -> str:
-    """Return the id in the text of a key that was authenticated."""
-    return text.split("_")[1]

@@ -20,7 +20,7 @@ REDACTED: Final = "[redacted]"
 _SHORTEST: Final = 8
 _FIELDS: Final = ("callback_token", "pseudonym_key", "webhook_secret")
 #: A line without one of these and without a secret of this process needs no redaction.
-_MARKS: Final = ("sgk_", "sgt_", "whsec_", "whsk_", "callbacks", "://", "?", *_FIELDS)
+_MARKS: Final = ("sgk_", "sgt_", "eyJ", "whsec_", "whsk_", "callbacks", "://", "?", *_FIELDS)
 _SLASH: Final = "(?:/|%(?:25)*2[fF])"
 #: Group 1 stays. Each pattern is bounded in what it reads twice, so that its time is linear in the text.
 _PATTERNS: Final = tuple(
@@ -29,6 +29,7 @@ _PATTERNS: Final = tuple(
         (
             r"(sgk_(?:[0-9a-z]{1,40}_)?)[^\s\"'\\,;&)}\]>]+",  # an API key; its id is not secret
             r"(sgt_)[\w=-]+",  # an access ticket
+            r"(eyJ)[\w=.-]{16,}",  # a token (JWT), or its header or payload
             r"(whsec_|whsk_)[\w+/=-]+",  # a signing secret of webhooks
             rf"(callbacks{_SLASH}fal{_SLASH}\w+{_SLASH})(?!\{{)[^\s\"'\\/?#&%]+",  # also inside the query of a URL
             r"(://)[^\s/]{1,512}(?=@)",  # a login

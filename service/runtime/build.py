@@ -61,10 +61,13 @@ from service.usecases.operators.operators import Operators
 from service.usecases.tenants.access_tickets import AccessTickets
 from service.usecases.tenants.authentication import Authenticator
 from service.usecases.tenants.end_users import EndUsers
+from service.usecases.tenants.key_sets import KeySets
 from service.usecases.tenants.open_calls import OpenCalls
 from service.usecases.tenants.overview import Overviews
 from service.usecases.tenants.read_limiter import ReadLimiter
 from service.usecases.tenants.tenants import Tenants
+from service.usecases.tenants.token_authentication import TokenAuthenticator
+from service.usecases.tenants.trusted_issuers import TrustedIssuers
 from service.usecases.tenants.usage import Usage
 from service.usecases.tenants.usage_reports import UsageReports
 from service.usecases.trail.trail import Trail
@@ -109,6 +112,8 @@ class TenantServices:
     open_calls: OpenCalls
     overviews: Overviews
     access_tickets: AccessTickets
+    trusted_issuers: TrustedIssuers
+    key_sets: KeySets
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +198,7 @@ async def open_runtime(settings: Settings, *, clock: Callable[[], datetime] | No
             async with runtime.generations.refusals.flushing():
                 yield runtime
         finally:
+            await runtime.tenants.key_sets.close()
             await runtime.queues.close()
 
 
@@ -200,7 +206,9 @@ def _build(core: Core) -> Runtime:
     settings, connections, stores, clock = core.settings, core.connections, core.stores, core.clock
     tenants = Tenants(stores.tenants, stores.endpoints, default_limits=_default_limits(settings), clock=clock)
     reads = ReadLimiter(per_request=settings.reads_per_request, per_tenant=settings.reads_per_tenant, clock=clock)
-    authenticator = Authenticator(stores.tenants, stores.rates, reads, clock=clock)
+    key_sets = KeySets(connections.key_sets, clock=clock)
+    tokens = TokenAuthenticator(stores.trusted_issuers, key_sets, leeway=settings.jwt_leeway, clock=clock)
+    authenticator = Authenticator(stores.tenants, tokens, stores.rates, reads, clock=clock)
     generations, operators, webhooks = _generations(core), _operators(core), _webhooks(core, tenants)
     return Runtime(
         settings=settings,
@@ -216,6 +224,8 @@ def _build(core: Core) -> Runtime:
             usage_reports=core.usage_reports,
             open_calls=OpenCalls(authenticator),
             overviews=Overviews(stores.overviews, generations.queue_estimator, clock=clock),
+            trusted_issuers=TrustedIssuers(stores.trusted_issuers, tenants, key_sets, clock=clock),
+            key_sets=key_sets,
             access_tickets=AccessTickets(stores.ticket_sealer, clock=clock),
         ),
         webhooks=webhooks,

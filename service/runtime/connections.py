@@ -1,5 +1,6 @@
 """Connections of a process (Redis, fal, receivers, video store) and the stores over Redis."""
 
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from service.domain.webhook_endpoint import Patience
 from service.media.videos import VideoStore
 from service.model_registry import registry_of
 from service.net.image_probe import ImageProbe
+from service.net.key_set_fetcher import KeySetFetcher
 from service.net.resolver import Resolver
 from service.net.ssrf import AddressGuard
 from service.store.bulk.bulk_jobs import BulkJobStore
@@ -52,6 +54,7 @@ from service.store.tenants.overview import OverviewStore
 from service.store.tenants.rates import RateLimiter
 from service.store.tenants.sealing import Purpose, Sealer
 from service.store.tenants.tenants import TenantStore
+from service.store.tenants.trusted_issuers import TrustedIssuerStore
 from service.store.tenants.upload_tickets import UploadTicketStore
 from service.store.trail.trail import TrailStore
 from service.store.webhooks.deliveries import DeliveryStore
@@ -92,6 +95,7 @@ class Connections:
     image_probe: ImageProbe
     address_guard: AddressGuard
     sender: Sender
+    key_sets: KeySetFetcher
     video_store: VideoStore | None
     """None without ``media_url``: videos stay at fal."""
 
@@ -131,6 +135,7 @@ async def open_connections(settings: Settings, clock: Callable[[], datetime]) ->
         ImageProbe(
             settings.preflight_allowed_networks, most_bytes=settings.preflight_bytes, resolver=resolver
         ) as probe,
+        _key_sets(settings, resolver) as key_sets,
         ChangeFeed(redis) as changes,
     ):
         yield Connections(
@@ -149,6 +154,7 @@ async def open_connections(settings: Settings, clock: Callable[[], datetime]) ->
             image_probe=probe,
             address_guard=guard,
             sender=sender,
+            key_sets=key_sets,
             video_store=_video_store(settings),
         )
 
@@ -169,6 +175,15 @@ async def _measured(redis: Redis, local: Callable[[], datetime]) -> AsyncIterato
     clock = StoreClock(local, read=partial(health.now, redis))
     async with clock.measuring():
         yield clock
+
+
+def _key_sets(settings: Settings, resolver: Resolver) -> KeySetFetcher:
+    tls = None
+    if settings.jwks_ca_file is not None:
+        tls = ssl.create_default_context()
+        tls.load_verify_locations(settings.jwks_ca_file)
+    guard = AddressGuard(settings.jwks_allowed_networks, allowed_hosts=settings.jwks_allowed_hosts)
+    return KeySetFetcher(guard, tls=tls, resolver=resolver)
 
 
 def _video_store(settings: Settings) -> VideoStore | None:
@@ -234,6 +249,7 @@ class Stores:
         self.response_receipts = ResponseReceiptStore(redis)
         secret_keys = settings.secret_keys()
         self.tenants = TenantStore(redis, Sealer(secret_keys, Purpose.TENANTS))
+        self.trusted_issuers = TrustedIssuerStore(redis, self.tenants)
         self.endpoints = EndpointStore(redis, Sealer(secret_keys, Purpose.ENDPOINTS))
         self.receivers = ReceiverStore(redis, self.endpoints)
         self.measurements = MeasurementStore(redis)

@@ -134,6 +134,11 @@ Tenants and end users
 {sg}:tenant:<t>:keys                      zset    -             ids of its API keys; score 0
 {sg}:api_key:<id>                         string  -             the API key (JSON, hashed secret)
 {sg}:api_key:<id>:used                    string  -             minute of its last use (RFC 3339)
+{sg}:tenant:<t>:trusted_issuers           hash    -             ids of its trusted issuers; value = hash of the issuer
+{sg}:trusted_issuer:<id>                  string  -             the trusted issuer (JSON)
+{sg}:trusted_issuer:<id>:used             string  -             minute of its last use (RFC 3339)
+{sg}:trusted_issuers:<hash of the issuer> hash    -             ids of the trusted issuers, of all tenants, with this
+                                                                issuer; value = pattern of the subject
 {sg}:upload_ticket:<hash of its id>       string  15 minutes    permission for one upload (sealed); used once
 {sg}:measurement:<hash of t and URL>      string  7 days        measurement of an uploaded video or audio file (JSON)
 {sg}:rate_limit:<t>                       string  seconds       when the tenant's calls so far would be due at its rate
@@ -476,3 +481,19 @@ def skew_of_worker(name: str) -> str:
 
 def api_key_used(key_id: str) -> str:
     return f"{TAG}api_key:{key_id}:used"
+
+
+def trusted_issuers_of_tenant(tenant_id: str) -> str:
+    return f"{TAG}tenant:{tenant_id}:trusted_issuers"
+
+
+def trusted_issuer(issuer_id: str) -> str:
+    return f"{TAG}trusted_issuer:{issuer_id}"
+
+
+def trusted_issuer_used(issuer_id: str) -> str:
+    return f"{TAG}trusted_issuer:{issuer_id}:used"
+
+
+def trusted_issuers_by_name(name_hash: str) -> str:
+    return f"{TAG}trusted_issuers:{name_hash}"

@@ -56,8 +56,12 @@ ALLOWED: Final = {
     "state/heartbeats.py: ZRANGE keys.WORKERS": "one entry for each queue of each process",
     "state/heartbeats.py: ZREMRANGEBYSCORE keys.WORKERS": "one entry for each queue of each process",
     "tenants/delete_tenant.lua: ZRANGE api_keys_key": "API keys of one tenant; operators create them",
+    "tenants/delete_tenant.lua: HGETALL trusted_issuers_key": "MOST_OF_TENANT (20)",
     "tenants/delete_tenant.lua: HKEYS endpoints_key": "MOST_ENDPOINTS (20)",
     "trail/trail.py: HGETALL keys.TRAIL_PENDING": "acts under way, and those of processes that ended within an hour",
+    "tenants/trust_issuer.lua: HVALS issuers_by_name_key": "MOST_OF_ISSUER (2000)",
+    "tenants/trusted_issuers.py: HGETALL keys.trusted_issuers_by_name(_hash(issuer))": "MOST_OF_ISSUER (2000)",
+    "tenants/trusted_issuers.py: HKEYS keys.trusted_issuers_of_tenant(tenant_id)": "MOST_OF_TENANT (20)",
     "webhooks/claim_deliveries.lua: ZREMRANGEBYSCORE leases": "attempts under way to one endpoint, limited by Caps",
     "webhooks/endpoints.py: HGETALL keys.endpoints_of_tenant(tenant_id)": "MOST_ENDPOINTS (20)",
 }

@@ -12,7 +12,15 @@ DOCUMENTS = [path for path in files(".md") if path.parent == ROOT or path.is_rel
 LINK = re.compile(r"\]\((?!https?:)(?P<target>[^)#\s]*)(#(?P<anchor>[^)\s]+))?\)")
 #: Options of other programs.
 #: Names of Celery and of OpenAI's SDK.
-FOREIGN = {"acks_late", "create_and_poll", "download_content", "extra_body", "extra_headers"}
+FOREIGN = {
+    "acks_late",
+    "create_and_poll",
+    "download_content",
+    "extra_body",
+    "extra_headers",
+    "jwks_uri",
+    "repository_owner_id",
+}
 CALLERS = "docs/how-to/callers.md"
 NAMED = re.compile(r"`((?:service|workers|deploy|tests|docs|openapi)/[\w./-]+)`")
 

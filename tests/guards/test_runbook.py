@@ -24,8 +24,8 @@ def options(command: Any) -> set[str]:
 def test_named_commands_and_options_exist(path: Any) -> None:
     known = {name: options(command) for name, command in commands.commands()}
     for call in re.findall(r"seedance-gateway ([a-z][^`\n|#]*)", path.read_text()):
-        one, two = (*call.split(), "")[:2]
-        name = f"{one} {two}" if f"{one} {two}" in known else one
+        words = call.split()
+        name = next((name for n in (3, 2) if (name := " ".join(words[:n])) in known), words[0])
         assert name in known, call
         assert set(re.findall(r"(?<!\S)--[a-z-]+", call)) <= known[name], call
 

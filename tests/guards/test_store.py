@@ -17,6 +17,7 @@ SCRIPTS = sorted(path.stem for path in (ROOT / "service/store").glob("*/*.lua"))
 REFUSED = {
     "create": "a new generation",
     "insert": "a new tenant, or a new API key",
+    "trust_issuer": "a new trusted issuer",
 }
 #: Scripts whose first statement is a DEL: they need no other one.
 OWN_DEL = {"claim", "claim_deliveries", "claim_polls", "claim_slot", "unlock"}

@@ -22,7 +22,7 @@ from service.store.redis.commands import READS
 from service.store.tenants.upload_tickets import UploadTicket
 from service.store.webhooks.deliveries import Caps
 from service.usecases.webhooks.fanout import test_event as event_of
-from tests.support import factories
+from tests.support import factories, tokens
 from tests.support.factories import NOW
 from tests.support.store_world import MINUTE, TODAY, World, bulk_job_of, delivery_to, fresh_endpoint, report
 
@@ -286,6 +286,10 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "tenants.insert_key": Operation(
         lambda w: w.stores.tenants.insert_key(factories.api_key(w.tenant.id)[0]), "refused"
     ),
+    "trusted_issuers.insert": Operation(
+        lambda w: w.stores.trusted_issuers.insert(tokens.trusted_issuer(w.tenant.id)), "refused"
+    ),
+    "trusted_issuers.delete": Operation(lambda w: w.stores.trusted_issuers.delete(w.issuer)),
     "tenants.update": Operation(_suspend),
     "tenants.update_key": Operation(_revoke),
     "tenants.delete": Operation(lambda w: w.stores.tenants.delete(w.tenant, now=NOW)),

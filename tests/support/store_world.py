@@ -9,6 +9,7 @@ from service.domain import ids
 from service.domain.bulk import BulkFilter, BulkJob, BulkKind
 from service.domain.callback import Callback
 from service.domain.generation import Due, Generation
+from service.domain.identity.trusted_issuer import TrustedIssuer
 from service.domain.signing import new_key
 from service.domain.tenant import ApiKey, Limits, Tenant
 from service.domain.webhook import Delivery
@@ -17,7 +18,7 @@ from service.runtime.connections import Stores
 from service.store.generations.callbacks import Received
 from service.store.generations.creation import Call
 from service.store.redis.client import Redis
-from tests.support import factories
+from tests.support import factories, tokens
 from tests.support.factories import NOW
 
 MINUTE: Final = timedelta(minutes=1)
@@ -31,6 +32,7 @@ class World:
     stores: Stores
     tenant: Tenant
     key: ApiKey
+    issuer: TrustedIssuer
     endpoint: Endpoint
     queued: Generation
     submitted: Generation
@@ -57,6 +59,8 @@ async def build_world(redis: Redis, settings: Settings) -> World:
     assert await stores.tenants.insert(owner)
     key, _ = factories.api_key(owner.id)
     assert await stores.tenants.insert_key(key)
+    issuer = tokens.trusted_issuer(owner.id)
+    assert await stores.trusted_issuers.insert(issuer) == "inserted"
     endpoint = await stores.endpoints.put(fresh_endpoint(owner))
     assert isinstance(endpoint, Endpoint)
     queued = await _created(stores, owner)
@@ -73,7 +77,20 @@ async def build_world(redis: Redis, settings: Settings) -> World:
     assert await stores.bulk_jobs.collect(running, ["gen_2"], after=None)
     running = await _loaded(stores, running.id)
     return World(
-        stores, owner, key, endpoint, queued, submitted, reported, ended, given_up, pending, dead, collecting, running
+        stores,
+        owner,
+        key,
+        issuer,
+        endpoint,
+        queued,
+        submitted,
+        reported,
+        ended,
+        given_up,
+        pending,
+        dead,
+        collecting,
+        running,
     )
 
 

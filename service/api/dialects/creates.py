@@ -4,12 +4,12 @@ import hashlib
 
 from fastapi import Request
 
-from service.api.http.dependencies import bearer, runtime
+from service.api.http.dependencies import caller_of, runtime
 from service.api.http.request_headers import header
 from service.api.http.response_receipt import client_of
 from service.api.v1.generations import idempotency_key, traceparent
 from service.domain.request import CreateGeneration
-from service.domain.tenant import Tenant, key_id
+from service.domain.tenant import Tenant
 from service.domain.webhook import WebhookStyle
 from service.store.generations.creation import Attempt
 from service.usecases.generations.create import CreateOptions
@@ -50,5 +50,5 @@ def attempt(request: Request) -> Attempt:
 
 def _digest(request: Request, wanted: CreateGeneration) -> str:
     """Hash what makes two requests the same: key, path, and what is wanted. A form has another boundary each time."""
-    parts = (key_id(bearer(request)), request.scope["path"], wanted.fingerprint())
+    parts = (caller_of(request).key.id, request.scope["path"], wanted.fingerprint())
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""Authentication below ``/fal``: ``Authorization: Key <key>`` with a tenant's API key, also in fal's form."""
+"""Authentication below ``/fal``: ``Authorization: Key <key>`` with an API key, also in fal's form, or a token."""
 
 from fastapi import Request
 
@@ -17,11 +17,6 @@ async def tenant(request: Request, scope: Scope) -> Tenant:
 async def reader(request: Request, request_id: str) -> Tenant:
     """Authenticate a read. It counts against the limit of reads, since official clients poll ten times a second."""
     return await authenticate_poll(request, key(request), request_id)
-
-
-def key_id(request: Request) -> str:
-    """Return the key's id (never the secret), which distinguishes callers of one tenant."""
-    return tenant_domain.key_id(key(request))
 
 
 def key(request: Request) -> str:

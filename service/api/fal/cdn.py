@@ -11,7 +11,7 @@ from service.api.fal import addresses, authentication
 from service.api.fal.openapi import BYTES, CDN_FILE, CDN_TOKEN, answers
 from service.api.fal.responses import answer
 from service.api.fal.route import FalRoute
-from service.api.http.dependencies import count_call, note_caller, runtime
+from service.api.http.dependencies import caller_of, count_call, note_caller, runtime
 from service.api.v1 import uploads
 from service.domain.tenant import Scope
 from service.errors import TooLarge
@@ -31,8 +31,8 @@ router = APIRouter(tags=["fal"], route_class=FalRoute)
 async def create_fal_upload_token(request: Request) -> Response:
     await authentication.tenant(request, Scope.GENERATE)
     base_url = addresses.public_url(request) + addresses.REST
-    key_id = authentication.key_id(request)
-    ticket, expires_at = runtime(request).tenants.access_tickets.issue(TicketUse.UPLOAD, key_id)
+    credential = caller_of(request).credential
+    ticket, expires_at = runtime(request).tenants.access_tickets.issue(TicketUse.UPLOAD, credential)
     body = {
         "token": ticket,
         "token_type": "Bearer",
@@ -72,12 +72,11 @@ async def _authenticate(request: Request) -> None:
 
     Raises Unauthenticated, Forbidden, RateLimited.
     """
-    tenants, credential = runtime(request).tenants, authentication.key(request)
-    if credential.startswith(PREFIX):
-        key_id = tenants.access_tickets.open(TicketUse.UPLOAD, credential).key_id
+    tenants, text = runtime(request).tenants, authentication.key(request)
+    if text.startswith(PREFIX):
+        credential = tenants.access_tickets.open(TicketUse.UPLOAD, text).credential
     else:
-        await tenants.authenticator.authenticate(credential, Scope.GENERATE)
-        key_id = authentication.key_id(request)
-    caller = await tenants.authenticator.confirm(key_id, Scope.GENERATE)
+        credential = (await tenants.authenticator.authenticate(text, Scope.GENERATE)).credential
+    caller = await tenants.authenticator.confirm(credential, Scope.GENERATE)
     note_caller(request, caller)
     await count_call(request, caller.tenant)

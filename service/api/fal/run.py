@@ -10,7 +10,7 @@ from service.api.fal import addresses, authentication, submit_request
 from service.api.fal.openapi import ENDPOINT, ORDER, RESULT, answers, events
 from service.api.fal.responses import JSON, REQUEST_ID
 from service.api.fal.route import FalRoute
-from service.api.http.dependencies import runtime
+from service.api.http.dependencies import caller_of, runtime
 from service.api.http.response_receipt import NotedResponse
 from service.domain import fal_view
 from service.domain.generation import Generation
@@ -77,7 +77,7 @@ async def _ended(request: Request, tenant: Tenant, submission: Submission) -> Ge
     reader, open_calls = gateway.generations.reader, gateway.tenants.open_calls
     g, give_up = submission.generation, loop.time() + _LONGEST_RUN
     try:
-        async with open_calls.open(authentication.key_id(request), Scope.GENERATE, tenant):
+        async with open_calls.open(caller_of(request).credential, Scope.GENERATE, tenant):
             while not g.is_terminal and loop.time() < give_up and not await request.is_disconnected():
                 if reader.stopped_waiting:
                     break

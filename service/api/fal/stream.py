@@ -7,9 +7,8 @@ from fastapi import Request
 from pydantic_core import to_json
 from starlette.types import Receive, Scope, Send
 
-from service.api.fal import authentication
 from service.api.fal.responses import REQUEST_ID, UnknownRequest
-from service.api.http.dependencies import count_call
+from service.api.http.dependencies import caller_of, count_call
 from service.api.v1.events import EventStream
 from service.domain import fal_view
 from service.domain.generation import Generation, LogLine
@@ -29,7 +28,7 @@ class StatusStream(EventStream):
     first = b""
 
     def __init__(self, request: Request, tenant: Tenant, request_url: Callable[[Generation], str]) -> None:
-        super().__init__(request, tenant, authentication.key_id(request), request.path_params["request_id"])
+        super().__init__(request, tenant, caller_of(request).credential, request.path_params["request_id"])
         self.more_headers = ((REQUEST_ID.encode(), self._id.encode("latin-1", "replace")),)
         self._request_url = request_url
         self._with_logs = wants_logs(request)

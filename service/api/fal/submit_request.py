@@ -9,9 +9,8 @@ from urllib.parse import quote
 from fastapi import Request
 from pydantic import TypeAdapter, ValidationError
 
-from service.api.fal import authentication
 from service.api.http.bodies import release_memory, whole_body
-from service.api.http.dependencies import runtime
+from service.api.http.dependencies import caller_of, runtime
 from service.api.http.response_receipt import client_of
 from service.api.v1.generations import check_fields, check_images, idempotency_key, traceparent
 from service.domain.faults import sentence
@@ -124,7 +123,7 @@ def _shown(name: str) -> str:
 def _digest(request: Request, body: bytes) -> str:
     """Hash what makes two requests the same: key, path, query, body."""
     scope = request.scope
-    parts = (authentication.key_id(request).encode(), scope["path"].encode(), scope["query_string"], body)
+    parts = (caller_of(request).key.id.encode(), scope["path"].encode(), scope["query_string"], body)
     whole = b"".join(hashlib.sha256(part).digest() for part in parts)
     return hashlib.sha256(whole).hexdigest()[:32]
 

@@ -10,7 +10,7 @@ from service.api.fal.openapi import INITIATED, TICKET, UPLOADED, answers
 from service.api.fal.responses import answer
 from service.api.fal.route import FalRoute
 from service.api.http.bodies import whole_body
-from service.api.http.dependencies import runtime
+from service.api.http.dependencies import caller_of, runtime
 from service.api.schemas import body_of
 from service.api.v1 import uploads
 from service.domain.described import describe
@@ -19,6 +19,7 @@ from service.domain.tenant import Scope
 from service.errors import TooLarge, Unauthenticated
 from service.store.tenants.upload_tickets import UploadTicket
 from service.upstream.storage import UploadTarget
+from service.usecases.tenants.caller import CredentialRef
 
 PATH: Final = f"{addresses.PREFIX}/upload"
 
@@ -53,10 +54,12 @@ async def initiate_fal_upload(request: Request) -> Response:
     gateway = runtime(request)
     content_type, file_name = gateway.generations.uploads.expected(wanted.content_type, wanted.file_name)
     place = await gateway.generations.fal_storage.create_target(content_type=content_type, file_name=file_name)
+    credential = caller_of(request).credential
     ticket = await gateway.stores.upload_tickets.issue(
         UploadTicket(
             tenant_id=tenant.id,
-            key_id=authentication.key_id(request),
+            key_id=credential.key_id,
+            key_expires_at=credential.expires_at,
             content_type=place.content_type,
             upload_url=place.upload_url,
             file_url=place.file_url,
@@ -91,6 +94,6 @@ async def put_fal_upload(request: Request) -> Response:
     if ticket is None:
         raise Unauthenticated("This upload URL is not valid: it is unknown, used or expired.")
     request.scope["tenant"] = ticket.tenant_id
-    await gateway.tenants.authenticator.confirm(ticket.key_id, Scope.GENERATE)
+    await gateway.tenants.authenticator.confirm(CredentialRef(ticket.key_id, ticket.key_expires_at), Scope.GENERATE)
     await uploads.stored(request, UploadTarget(ticket.upload_url, ticket.file_url, ticket.content_type))
     return answer({}, request.scope["request_id"])

@@ -23,7 +23,7 @@ from service.api.http.request_headers import header
 from service.domain.actor import Actor, ActorKind
 from service.domain.operator import Role
 from service.domain.request import parse
-from service.domain.tenant import Scope, Tenant, key_id
+from service.domain.tenant import Scope, Tenant
 from service.errors import Malformed, RateLimited, Unauthenticated
 from service.observability import log
 from service.runtime import Runtime
@@ -49,7 +49,7 @@ def runtime(request: Request) -> Runtime:
 
 
 async def tenant(request: Request, scope: Scope) -> Tenant:
-    """Authenticate ``Authorization: Bearer <key>``, count the request against the rate limit, and check its query."""
+    """Authenticate ``Authorization: Bearer <key or token>``, count the request, and check its query."""
     caller = await authenticate_and_rate_limit(request, bearer(request), scope)
     check_query(request)
     return caller
@@ -84,10 +84,18 @@ async def authenticate_poll(request: Request, key: str, generation_id: str) -> T
 
 
 def note_caller(request: Request, caller: Caller) -> None:
-    """Put the caller into the scope, and tenant and key into the log context."""
+    """Put the caller into the scope, and tenant and key, or the subject of a token, into the log context."""
     request.scope["tenant"] = caller.tenant.id
     request.scope["caller"] = caller
     log.bind(tenant=caller.tenant.id, key_id=caller.key.id)
+    if caller.identity is not None:
+        log.bind(subject=caller.identity.subject)
+
+
+def caller_of(request: Request) -> Caller:
+    """Return the caller of a request that was authenticated before."""
+    found: Caller = request.scope["caller"]
+    return found
 
 
 async def count_call(request: Request, tenant: Tenant) -> None:
@@ -113,7 +121,7 @@ async def waiting_call(request: Request, caller: Tenant, scope: Scope) -> AsyncI
     """
     gateway = runtime(request)
     with gateway.generations.long_polls.slot(caller):
-        async with gateway.tenants.open_calls.open(key_id(bearer(request)), scope, caller):
+        async with gateway.tenants.open_calls.open(caller_of(request).credential, scope, caller):
             yield
 
 
@@ -145,7 +153,7 @@ async def _end_user_id(request: Request, end_user_id: Annotated[str, Path()]) ->
 
 
 class ApiKey(SecurityBase):
-    """A tenant's key. It needs the scopes that ``Security`` names, and counts against the rate limit."""
+    """A tenant's key or token. It needs the scopes that ``Security`` names, and counts against the rate limit."""
 
     scheme_name = "apiKey"
     model = HTTPBearer()
@@ -190,10 +198,10 @@ class OperatorToken(SecurityBase):
 
 
 def _actor(request: Request) -> Actor:
-    """Return the API key that authenticated the request as an actor."""
-    caller: Caller = request.scope["caller"]
+    """Return the API key, or the service with a token, that authenticated the request as an actor."""
+    caller = caller_of(request)
     return Actor(
-        kind=ActorKind.API_KEY,
+        kind=ActorKind.API_KEY if caller.identity is None else ActorKind.SERVICE,
         id=caller.key.id,
         name=caller.key.name,
         tenant_id=caller.tenant.id,

@@ -42,6 +42,8 @@ _RESULTS: Final = {
     "GenerationList": "One page of generations.",
     "GenerationView": "The generation.",
     "NewEndpointView": "The webhook endpoint, with its secret.",
+    "IssuerList": "All trusted issuers of the tenant.",
+    "IssuerView": "The trusted issuer.",
     "MeView": "The caller.",
     "ModelDetailView": "The model, with the schema of its requests.",
     "ModelList": "The models that you may use.",

@@ -46,6 +46,22 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
         "new_tenant": {"name": "acme", "limits": {"monthly_budget_usd": "1000", "concurrent_generations": 4}}
     },
     "TenantChange": {"tenant_change": {"limits": {"requests_per_minute": 600, "monthly_budget_usd": None}}},
+    "NewIssuer": {
+        "kubernetes": {
+            "name": "orders in the cluster eu-1",
+            "issuer": "https://kubernetes.default.svc.cluster.local",
+            "audience": "seedance-gateway",
+            "subject": "system:serviceaccount:shop:orders",
+            "jwks_url": "https://kubernetes.default.svc/openid/v1/jwks",
+        },
+        "spiffe": {
+            "issuer": "spiffe://example.org",
+            "audience": "seedance-gateway",
+            "subject": "spiffe://example.org/ns/shop/sa/*",
+            "jwks_url": "https://oidc.spire.example.org/keys",
+            "scopes": ["read"],
+        },
+    },
     "NewApiKey": {"new_api_key": {"name": "orders", "scopes": ["generate", "read"]}},
     "Rotation": {"rotation": {"overlap_seconds": 3600}},
     "Reason": {"reason": {"reason": "investigating fal's errors"}},
@@ -249,6 +265,8 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
     "TenantView": {"tenant": v.TENANT},
     "TenantList": {"tenants": {"object": "list", "data": [v.TENANT], **_PAGE}},
     "ApiKeyView": {"api_key": v.API_KEY},
+    "IssuerView": {"trusted_issuer": v.ISSUER},
+    "IssuerList": {"trusted_issuers": {"object": "list", "data": [v.ISSUER]}},
     "ApiKeyList": {"api_keys": {"object": "list", "data": [v.API_KEY]}},
     "TraceView": {
         "trace": {

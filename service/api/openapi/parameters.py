@@ -9,6 +9,7 @@ _DESCRIPTIONS: Final = {
     "model_id": "Id of a model, with its slashes or with `%2F`.",
     "tenant_id": "`id` of a tenant.",
     "key_id": "`id` of an API key: the part between its underscores.",
+    "issuer_id": "`id` of a trusted issuer.",
     "endpoint_id": "`id` of a webhook endpoint.",
     "bulk_job_id": "`id` of a bulk job.",
     "delivery_id": "`id` of a delivery: the `webhook-id` that its receiver got.",

@@ -8,8 +8,9 @@ SCHEMES: Final = {
     "apiKey": {
         "type": "http",
         "scheme": "bearer",
-        "description": "A tenant's API key, `sgk_…`. Scopes: `generate` creates, cancels and uploads, `read` reads, "
-        "`manage` changes webhooks, secrets and end users.",
+        "description": "A tenant's API key, `sgk_…`, or a signed token (JWT) of an issuer that the tenant trusts, "
+        "like that of a Kubernetes service account or a JWT-SVID. Scopes: `generate` creates, cancels and uploads, "
+        "`read` reads, `manage` changes webhooks, secrets and end users.",
     },
     "adminToken": {
         "type": "http",
@@ -28,7 +29,8 @@ SCHEMES: Final = {
         "in": "header",
         "name": "Authorization",
         "description": (
-            "`Key sgk_…`: a tenant's API key in the form of fal's clients. The scopes are those of `apiKey`."
+            "`Key sgk_…`: a tenant's API key in the form of fal's clients, or `Key` and a token. The scopes are those "
+            "of `apiKey`."
         ),
     },
     "uploadTicket": {

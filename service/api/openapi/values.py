@@ -6,6 +6,7 @@ The request works as it is, also against ``seedance-gateway up``: its image is a
 from typing import Any, Final
 
 from service.api import example_costs
+from service.api.admin.issuer_schemas import IssuerView
 from service.api.admin.schemas import ApiKeyView, LimitsView, TenantView
 from service.api.admin.usage_views import AccountUsageView, BudgetView
 from service.api.dialects.openai.view import OpenAIVideo
@@ -275,6 +276,21 @@ API_KEY: Final[ApiKeyView] = {
     "revoked_at": None,
     "last_used_at": "2026-01-31T09:30:00Z",
 }
+ISSUER: Final[IssuerView] = {
+    "id": "iss_01jk0qcz5m3t8v2x4n6p8r0s2t",
+    "object": "trusted_issuer",
+    "tenant_id": TENANT_ID,
+    "name": "orders in the cluster eu-1",
+    "issuer": "https://kubernetes.default.svc.cluster.local",
+    "audience": "seedance-gateway",
+    "subject": "system:serviceaccount:shop:orders",
+    "claims": {"/kubernetes.io/namespace": "shop"},
+    "jwks_url": "https://kubernetes.default.svc/openid/v1/jwks",
+    "jwks": None,
+    "scopes": ["generate", "read"],
+    "created_at": CREATED,
+    "last_used_at": "2026-01-31T09:30:00Z",
+}
 ME: Final[MeView] = {
     "object": "me",
     "tenant": {
@@ -292,6 +308,7 @@ ME: Final[MeView] = {
         "created_at": CREATED,
         "expires_at": None,
     },
+    "identity": None,
     "limits": LIMITS,
     "rate": {"requests_per_minute": 600, "burst": 60, "left": 59},
     "month": {

@@ -9,7 +9,7 @@ from pydantic_core import to_json
 from starlette.types import Receive, Send
 from starlette.types import Scope as AsgiScope
 
-from service.api.http.dependencies import bearer, runtime, tenant
+from service.api.http.dependencies import caller_of, runtime, tenant
 from service.api.http.methods import EVENT_STREAM
 from service.api.http.middleware import REST
 from service.api.http.raw_route import RawRoute
@@ -17,11 +17,12 @@ from service.api.http.streaming import send_within
 from service.api.schemas import event_stream, problems
 from service.api.v1.stream_tickets import TICKET, ticket_holder, ticket_of
 from service.domain.stream import Event, events_since, is_over, parse_cursor
-from service.domain.tenant import Scope, Tenant, key_id
+from service.domain.tenant import Scope, Tenant
 from service.errors import Forbidden, Unauthenticated
 from service.observability import metrics
 from service.store.generations.changes import Subscription
 from service.usecases.generations.stream import Snapshot
+from service.usecases.tenants.caller import CredentialRef
 from service.usecases.tenants.open_calls import OpenCall
 
 router = APIRouter(prefix="/v1/generations", tags=["generations"], route_class=RawRoute)
@@ -84,7 +85,7 @@ async def follow_generation(request: Request) -> Response:
     if (ticket := ticket_of(request)) is not None:
         return EventStream(request, *await ticket_holder(request, ticket), request.path_params["generation_id"])
     caller = await tenant(request, Scope.READ)
-    return EventStream(request, caller, key_id(bearer(request)), request.path_params["generation_id"])
+    return EventStream(request, caller, caller_of(request).credential, request.path_params["generation_id"])
 
 
 class EventStream(Response):
@@ -96,9 +97,9 @@ class EventStream(Response):
     first = _RETRY
     more_headers: tuple[tuple[bytes, bytes], ...] = ()
 
-    def __init__(self, request: Request, caller: Tenant, key_id: str, generation_id: str) -> None:
+    def __init__(self, request: Request, caller: Tenant, credential: CredentialRef, generation_id: str) -> None:
         self._gateway = runtime(request)
-        self._key_id = key_id
+        self._credential = credential
         self._tenant = caller
         self._id = generation_id
         self._cursor = parse_cursor(request.headers.get("last-event-id", ""))
@@ -131,7 +132,7 @@ class EventStream(Response):
         reason = "disconnected"
         try:
             try:
-                async with self._gateway.tenants.open_calls.open(self._key_id, Scope.READ, self._tenant) as call:
+                async with self._gateway.tenants.open_calls.open(self._credential, Scope.READ, self._tenant) as call:
                     reason = await self._send_events(call, disconnect, send)
             except (Unauthenticated, Forbidden):
                 reason = "refused"

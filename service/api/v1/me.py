@@ -20,6 +20,7 @@ from service.domain.generation_view import rfc3339
 from service.domain.pricing import usd
 from service.domain.tenant import ApiKey, Tenant
 from service.store.tenants.rates import RateLimitResult
+from service.usecases.tenants.caller import Caller, Identity
 from service.usecases.tenants.overview import Overview
 
 router = APIRouter(prefix="/v1/me", tags=["usage"])
@@ -46,15 +47,31 @@ class MyTenantView(TypedDict):
 @described
 class MyKeyView(TypedDict):
     id: str
-    """Id of the key of this request: the part between its underscores. It is not secret."""
+    """Id of the key of this request: the part between its underscores. It is not secret. For a token:
+    `jwt:<trusted issuer>:<hash of its subject>`.
+    """
     name: str
-    """Name of the key."""
+    """Name of the key. For a token: its subject."""
     scopes: list[str]
     """What the key may do: `generate`, `read`, `manage`."""
     created_at: Timestamp
-    """When it was created, RFC 3339 in UTC with milliseconds."""
+    """When it, or the trusted issuer of a token, was created, RFC 3339 in UTC with milliseconds."""
     expires_at: Timestamp | None
     """When it stops working. `null`: never."""
+
+
+@described
+class MyIdentityView(TypedDict):
+    trusted_issuer_id: str
+    """Id of the trusted issuer of your tenant that accepts the token."""
+    issuer: str
+    """The issuer, or the trust domain of SPIFFE."""
+    subject: str
+    """`sub` of the token."""
+    audience: str
+    """The audience for which it was accepted."""
+    expires_at: Timestamp
+    """`exp` of the token, RFC 3339 in UTC with milliseconds."""
 
 
 @described
@@ -122,7 +139,9 @@ class MeView(TypedDict):
     tenant: MyTenantView
     """Your tenant."""
     api_key: MyKeyView
-    """The key of this request."""
+    """The key of this request. For a token (JWT): what the token may do, in the same form."""
+    identity: MyIdentityView | None
+    """Who sent the token of this request. `null`: it has an API key."""
     limits: LimitsView
     """Limits of your tenant, as the operators set them."""
     rate: MyRateView | None
@@ -145,15 +164,16 @@ class MeView(TypedDict):
 )
 async def read_caller(gateway: Gateway, caller: AnyCaller, request: Request) -> MeView:
     overview = await gateway.tenants.overviews.read(caller.tenant)
-    return _view(caller.tenant, caller.key, overview, request.scope["rate"])
+    return _view(caller, overview, request.scope["rate"])
 
 
-def _view(tenant: Tenant, key: ApiKey, overview: Overview, rate: RateLimitResult | None) -> MeView:
-    counters = overview.counters
+def _view(caller: Caller, overview: Overview, rate: RateLimitResult | None) -> MeView:
+    counters, tenant = overview.counters, caller.tenant
     return {
         "object": "me",
         "tenant": _tenant(tenant),
-        "api_key": _key(key),
+        "api_key": _key(caller.key),
+        "identity": None if caller.identity is None else _identity(caller.identity),
         "limits": limits_view(tenant.limits),
         "rate": None if rate is None else _rate(rate),
         "month": _month(tenant, overview),
@@ -194,6 +214,16 @@ def _key(key: ApiKey) -> MyKeyView:
         "scopes": [scope.value for scope in key.scopes],
         "created_at": rfc3339(key.created_at),
         "expires_at": None if key.expires_at is None else rfc3339(key.expires_at),
+    }
+
+
+def _identity(identity: Identity) -> MyIdentityView:
+    return {
+        "trusted_issuer_id": identity.issuer_id,
+        "issuer": identity.issuer,
+        "subject": identity.subject,
+        "audience": identity.audience,
+        "expires_at": rfc3339(identity.expires_at),
     }
 
 

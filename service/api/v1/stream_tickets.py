@@ -8,14 +8,15 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
 
-from service.api.http.dependencies import Gateway, Reader, bearer, count_call, note_caller, runtime
+from service.api.http.dependencies import Gateway, Reader, caller_of, count_call, note_caller, runtime
 from service.api.http.path_prefix import PREFIX
 from service.api.http.queries import check_query
 from service.api.schemas import StreamTicketView, problems
 from service.domain.generation_view import rfc3339
-from service.domain.tenant import Scope, Tenant, key_id
+from service.domain.tenant import Scope, Tenant
 from service.errors import FieldError, Invalid
 from service.usecases.tenants.access_tickets import TicketUse
+from service.usecases.tenants.caller import CredentialRef
 
 router = APIRouter(prefix="/v1/generations", tags=["generations"])
 
@@ -35,10 +36,10 @@ TICKET: Final = "ticket"
 async def create_stream_ticket(
     request: Request, gateway: Gateway, caller: Reader, generation_id: str
 ) -> StreamTicketView:
-    own_key = key_id(bearer(request))
-    await gateway.tenants.authenticator.confirm(own_key, Scope.READ)
+    credential = caller_of(request).credential
+    await gateway.tenants.authenticator.confirm(credential, Scope.READ)
     g = await gateway.generations.reader.get(caller, generation_id)
-    ticket, expires_at = gateway.tenants.access_tickets.issue(TicketUse.STREAM, own_key, g.id)
+    ticket, expires_at = gateway.tenants.access_tickets.issue(TicketUse.STREAM, credential, g.id)
     base = gateway.settings.public_url or request.scope.get(PREFIX, "")
     return {
         "object": "stream_ticket",
@@ -58,15 +59,15 @@ def ticket_of(request: Request) -> str | None:
     return found[0] if found else None
 
 
-async def ticket_holder(request: Request, ticket: str) -> tuple[Tenant, str]:
-    """Return the tenant and the key id of a stream ticket, and count the call.
+async def ticket_holder(request: Request, ticket: str) -> tuple[Tenant, CredentialRef]:
+    """Return the tenant and the credential of a stream ticket, and count the call.
 
     Raises Unauthenticated, Forbidden, RateLimited, Invalid.
     """
     tenants = runtime(request).tenants
     opened = tenants.access_tickets.open(TicketUse.STREAM, ticket, request.path_params["generation_id"])
-    caller = await tenants.authenticator.confirm(opened.key_id, Scope.READ)
+    caller = await tenants.authenticator.confirm(opened.credential, Scope.READ)
     note_caller(request, caller)
     await count_call(request, caller.tenant)
     check_query(request, also=TICKET)
-    return caller.tenant, opened.key_id
+    return caller.tenant, opened.credential

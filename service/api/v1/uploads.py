@@ -6,9 +6,9 @@ from fastapi import APIRouter, Request
 
 from service.api.http import multipart
 from service.api.http.bodies import declared_length, streamed_body
-from service.api.http.dependencies import Creator, Gateway, bearer, runtime
+from service.api.http.dependencies import Creator, Gateway, caller_of, runtime
 from service.api.schemas import UploadView, problems
-from service.domain.tenant import Scope, key_id
+from service.domain.tenant import Scope
 from service.upstream.storage import UploadTarget
 from service.usecases.generations.images import Upload
 
@@ -37,7 +37,7 @@ router = APIRouter(prefix=PATH, tags=["uploads"])
     openapi_extra={"requestBody": _BODY},
 )
 async def upload_image(request: Request, gateway: Gateway, _caller: Creator) -> UploadView:
-    await gateway.tenants.authenticator.confirm(key_id(bearer(request)), Scope.GENERATE)
+    await gateway.tenants.authenticator.confirm(caller_of(request).credential, Scope.GENERATE)
     taken = await stored(request)
     view: UploadView = {
         "id": taken.id,

@@ -20,6 +20,7 @@ from service.api.admin.schemas import (
     month_view,
     tenant_view,
 )
+from service.cli.ops.issuers import issuers
 from service.cli.ops.session import Command, refused, with_runtime
 from service.cli.output import Columns, JsonOption, show, show_list
 from service.config.settings import PREFIX
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from service.runtime import Runtime
 
 tenants = typer.Typer(no_args_is_help=True, add_completion=False, help="Create, read, change and delete tenants.")
+tenants.add_typer(issuers, name="issuers")
 keys = typer.Typer(no_args_is_help=True, add_completion=False, help="Create, list, rotate and revoke API keys.")
 
 _TenantId = Annotated[str, typer.Argument(help="The tenant's id, ten_…")]

@@ -1,13 +1,14 @@
--- Delete a tenant, its API keys and its endpoints, unless it has work in flight: generations that have not ended, in
--- any state, or pending deliveries.
+-- Delete a tenant, its API keys, its trusted issuers and its endpoints, unless it has work in flight: generations that
+-- have not ended, in any state, or pending deliveries.
 --
 -- WHEN FULL  runs
 -- KEYS  tenant, api_keys, tenants, tenant_queue, tenant_slots, slotless, pending_deliveries, active_tenants,
---       idle_tenants, paused_tenants, endpoints, failing_receivers, deleted_tenant, budget_shares
+--       idle_tenants, paused_tenants, endpoints, failing_receivers, deleted_tenant, budget_shares, trusted_issuers
 -- ARGV  version (at which it may be deleted; "": any), tenant_id, api_key_prefix (of the keys of API keys), used_suffix
 --       (of the keys of their last uses),
 --       endpoint_prefix, health_suffix (of the keys of the health of its endpoints), deleted (record of the deletion),
---       retention_seconds (of money)
+--       retention_seconds (of money), trusted_issuer_prefix (of the keys of trusted issuers), issuer_prefix (of the
+--       keys of the indexes by issuer)
 -- RETURNS  {generations that have not ended, pending deliveries}; {0, 0}: the tenant was deleted; false: the tenant has
 --          another version, or there is none
 local before = redis.call("GET", tenant_key)
@@ -24,6 +25,12 @@ end
 for _, id in ipairs(redis.call("ZRANGE", api_keys_key, 0, -1)) do
   redis.call("DEL", api_key_prefix .. id, api_key_prefix .. id .. used_suffix)
 end
+local trusted = redis.call("HGETALL", trusted_issuers_key)
+for i = 1, #trusted, 2 do
+  local id = trusted[i]
+  redis.call("DEL", trusted_issuer_prefix .. id, trusted_issuer_prefix .. id .. used_suffix)
+  redis.call("HDEL", issuer_prefix .. trusted[i + 1], id)
+end
 for _, id in ipairs(redis.call("HKEYS", endpoints_key)) do
   redis.call("DEL", endpoint_prefix .. id .. health_suffix)
   redis.call("ZREM", failing_receivers_key, tenant_id .. ":" .. id)
@@ -36,5 +43,5 @@ redis.call("ZREM", budget_shares_key, tenant_id)
 if before then -- a second deletion keeps the record of the first one
   redis.call("SET", deleted_tenant_key, deleted, "EX", retention_seconds)
 end
-redis.call("DEL", tenant_key, api_keys_key, endpoints_key)
+redis.call("DEL", tenant_key, api_keys_key, endpoints_key, trusted_issuers_key)
 return {0, 0}

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Final, Generic, Protocol, TypeVar
 
 from pydantic import TypeAdapter
 
 from service.domain.end_user import pseudonym
+from service.domain.identity.tokens import issuer_id_of
 from service.domain.signing import new_private
 from service.domain.tenant import ApiKey, Tenant
 from service.store import keys
@@ -26,11 +27,21 @@ _TENANT: Final = TypeAdapter(Tenant)
 _API_KEY: Final = TypeAdapter(ApiKey)
 
 
-@dataclass(frozen=True, slots=True)
-class LookedUp:
-    """An API key and its tenant, and the bytes that both were read from."""
+class OfTenant(Protocol):
+    """A record that names its tenant."""
 
-    key: ApiKey
+    @property
+    def tenant_id(self) -> str: ...
+
+
+T = TypeVar("T", bound=OfTenant)
+
+
+@dataclass(frozen=True, slots=True)
+class LookedUp(Generic[T]):
+    """A record, its tenant, and the bytes that both were read from."""
+
+    record: T
     tenant: Tenant
     records: tuple[bytes, bytes]
 
@@ -122,7 +133,7 @@ class TenantStore:
         return after if won else None
 
     async def delete(self, tenant: Tenant, *, now: datetime, unchanged: bool = False) -> InFlight | None:
-        """Delete a tenant, its API keys and its endpoints, unless it has work in flight. Return that work.
+        """Delete a tenant with its API keys, trusted issuers and endpoints, unless it has work in flight. Return that.
 
         ``unchanged``: only if the tenant still has this version; None: another process has changed or deleted it.
         The records of its ended generations stay until their retention ends, and its name as long as its money.
@@ -146,6 +157,7 @@ class TenantStore:
                 "failing_receivers": keys.FAILING_RECEIVERS,
                 "deleted_tenant": keys.deleted_tenant(tenant.id),
                 "budget_shares": keys.BUDGET_SHARES,
+                "trusted_issuers": keys.trusted_issuers_of_tenant(tenant.id),
             },
             {
                 "version": tenant.version if unchanged else "",
@@ -156,6 +168,8 @@ class TenantStore:
                 "health_suffix": health_suffix,
                 "deleted": _DELETED.dump_json(DeletedTenant(tenant.name, pseudonym(tenant, None), now)),
                 "retention_seconds": keys.MONEY_RETENTION_SECONDS,
+                "trusted_issuer_prefix": keys.trusted_issuer(""),
+                "issuer_prefix": keys.trusted_issuers_by_name(""),
             },
         )
         if reply is None:
@@ -209,29 +223,27 @@ class TenantStore:
             await self.update(replace(tenant, fal_signing_key=new_private()))
         return None if tenant is None else tenant.fal_signing_key
 
-    async def look_up(self, key_id: str, before: LookedUp | None) -> LookedUp | None:
-        """Return an API key with its tenant; None: there is none.
+    async def look_up(self, key_id: str, before: LookedUp[ApiKey] | None) -> LookedUp[ApiKey] | None:
+        """Return an API key with its tenant; None: there is none. ``before``: as in ``with_tenant``."""
+        return await self.with_tenant(keys.api_key(key_id), _API_KEY, before)
+
+    async def with_tenant(self, name: str, kind: TypeAdapter[T], before: LookedUp[T] | None) -> LookedUp[T] | None:
+        """Return the record with this key in Redis, and its tenant; None: one of them does not exist.
 
         ``before`` is an earlier result: both records are then read in one command, and parsed if they have changed.
         """
         if before is None:
-            return await self._look_up_first(key_id)
-        records = tuple(await self._redis.execute("MGET", keys.api_key(key_id), keys.tenant(before.tenant.id)))
-        if records == before.records:
-            return before
-        return None if None in records else self._looked_up(*records)
-
-    async def _look_up_first(self, key_id: str) -> LookedUp | None:
-        key_record = await self._redis.execute("GET", keys.api_key(key_id))
-        if key_record is None:
+            record = await self._redis.execute("GET", name)
+            if record is None:
+                return None
+            tenant_record = await self._redis.execute("GET", keys.tenant(kind.validate_json(record).tenant_id))
+        else:
+            record, tenant_record = await self._redis.execute("MGET", name, keys.tenant(before.tenant.id))
+            if before.records == (record, tenant_record):
+                return before
+        if record is None or tenant_record is None:
             return None
-        tenant_id = _API_KEY.validate_json(key_record).tenant_id
-        tenant_record = await self._redis.execute("GET", keys.tenant(tenant_id))
-        return None if tenant_record is None else self._looked_up(key_record, tenant_record)
-
-    def _looked_up(self, key_record: bytes, tenant_record: bytes) -> LookedUp:
-        key = _API_KEY.validate_json(key_record)
-        return LookedUp(key, self._load(tenant_record), (key_record, tenant_record))
+        return LookedUp(kind.validate_json(record), self._load(tenant_record), (record, tenant_record))
 
     async def load_key(self, key_id: str) -> ApiKey | None:
         """Return an API key; None: there is none."""
@@ -259,10 +271,13 @@ class TenantStore:
             lower = b"(" + names[-1]
 
     async def note_use(self, key_id: str, minute: str) -> None:
-        """Record the minute (RFC 3339) in which an API key was used."""
+        """Record the minute (RFC 3339) in which an API key, or the trusted issuer of a caller, was used."""
+        issuer_id = issuer_id_of(key_id)
+        record = keys.api_key(key_id) if issuer_id is None else keys.trusted_issuer(issuer_id)
+        used = keys.api_key_used(key_id) if issuer_id is None else keys.trusted_issuer_used(issuer_id)
         await self._redis.run(
             _NOTE_USE,
-            {"api_key": keys.api_key(key_id), "api_key_used": keys.api_key_used(key_id)},
+            {"record": record, "used": used},
             {"minute": minute},
             replicated=False,
         )

@@ -2,7 +2,7 @@
 
 import secrets
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from pydantic import TypeAdapter
@@ -23,6 +23,9 @@ class UploadTicket:
 
     tenant_id: str
     key_id: str
+    """The API key, or the id of a caller with a token."""
+    key_expires_at: datetime | None = None
+    """End of that token."""
     content_type: str
     upload_url: str
     file_url: str

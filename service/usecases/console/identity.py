@@ -13,6 +13,7 @@ from service.domain.tenant import Scope, Tenant
 from service.errors import Unauthenticated
 from service.usecases.operators.authentication import OperatorAuthenticator
 from service.usecases.tenants.authentication import Authenticator
+from service.usecases.tenants.caller import CredentialRef
 
 _ENDED: Final = "The session has ended."
 
@@ -57,13 +58,15 @@ class Identities:
         if self._admin_token is not None and hmac.compare_digest(text.encode(), self._admin_token.encode()):
             return Subject(ActorKind.BREAK_GLASS, self._digest)
         caller = await self._authenticator.identify(text)
+        if caller.identity is not None:
+            return Subject(ActorKind.SERVICE, caller.key.id, expires_at=caller.credential.expires_at)
         return Subject(ActorKind.API_KEY, caller.key.id)
 
     async def of_subject(self, subject: Subject) -> Identity:
         """Return the identity with its present rights. Raises Unauthenticated: the key or token is no longer valid."""
         match subject.kind:
-            case ActorKind.API_KEY:
-                return await self._of_key(subject.id)
+            case ActorKind.API_KEY | ActorKind.SERVICE:
+                return await self._of_key(subject)
             case ActorKind.OPERATOR:
                 return Identity(await self._operators.of_session(subject.id, subject.token_id))
             case ActorKind.BREAK_GLASS:
@@ -75,12 +78,13 @@ class Identities:
                 return Identity(Actor(kind=subject.kind, name=subject.id, role=Role.ADMIN))
         raise Unauthenticated(_ENDED)
 
-    async def _of_key(self, key_id: str) -> Identity:
-        caller = await self._authenticator.current(key_id)
+    async def _of_key(self, subject: Subject) -> Identity:
+        caller = await self._authenticator.current(CredentialRef(subject.id, subject.expires_at))
+        kind = "key" if subject.kind is ActorKind.API_KEY else "service"
         actor = Actor(
-            kind=ActorKind.API_KEY,
-            id=key_id,
-            name=caller.key.name or f"key {key_id}",
+            kind=subject.kind,
+            id=subject.id,
+            name=caller.key.name or f"{kind} {subject.id}",
             tenant_id=caller.tenant.id,
         )
         return Identity(actor, caller.tenant, frozenset(caller.key.scopes))

@@ -4,6 +4,7 @@ A ticket is sealed, not stored: it names its key and its end, and nothing grows 
 nothing that its key does not permit at the moment of use.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -14,10 +15,13 @@ from pydantic import TypeAdapter
 from service.clock import Clock
 from service.errors import Unauthenticated
 from service.store.tenants.sealing import Sealer
+from service.usecases.tenants.caller import CredentialRef
 
 #: Log redaction finds tickets by this prefix.
 PREFIX: Final = "sgt_"
 _LONGEST: Final = 1024  # characters
+#: base64url decoders ignore what follows the padding.
+_FORM: Final = re.compile(rf"{PREFIX}[\w-]+={{0,2}}", re.ASCII)
 _INVALID: Final = "The ticket is not valid: it is unknown, expired, or for something else."
 
 
@@ -33,10 +37,16 @@ LIFETIMES: Final = {TicketUse.UPLOAD: timedelta(minutes=15), TicketUse.STREAM: t
 class AccessTicket:
     use: TicketUse
     key_id: str
-    """The API key that requested it."""
+    """The API key that requested it, or the id of the caller with a token."""
+    key_expires_at: datetime | None = None
+    """End of that token."""
     subject: str
     """The generation whose events it opens; "" for uploads."""
     expires_at: datetime
+
+    @property
+    def credential(self) -> CredentialRef:
+        return CredentialRef(self.key_id, self.key_expires_at)
 
 
 _TICKET: Final = TypeAdapter(AccessTicket)
@@ -47,10 +57,16 @@ class AccessTickets:
         self._sealer = sealer
         self._clock = clock
 
-    def issue(self, use: TicketUse, key_id: str, subject: str = "") -> tuple[str, datetime]:
+    def issue(self, use: TicketUse, credential: CredentialRef, subject: str = "") -> tuple[str, datetime]:
         """Return a ticket's text and its end."""
         expires_at = self._clock() + LIFETIMES[use]
-        ticket = AccessTicket(use=use, key_id=key_id, subject=subject, expires_at=expires_at)
+        ticket = AccessTicket(
+            use=use,
+            key_id=credential.key_id,
+            key_expires_at=credential.expires_at,
+            subject=subject,
+            expires_at=expires_at,
+        )
         return PREFIX + self._sealer.seal(_TICKET.dump_json(ticket).decode()), expires_at
 
     def open(self, use: TicketUse, text: str, subject: str = "") -> AccessTicket:
@@ -60,7 +76,7 @@ class AccessTickets:
             Unauthenticated: it is forged, expired, or for something else; the error does not say which.
 
         """
-        known = text.startswith(PREFIX) and len(text) <= _LONGEST
+        known = len(text) <= _LONGEST and _FORM.fullmatch(text) is not None
         content = self._sealer.open_untrusted(text.removeprefix(PREFIX)) if known else None
         if content is None:
             raise Unauthenticated(_INVALID)

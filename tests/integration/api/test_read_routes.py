@@ -31,7 +31,7 @@ from service.store.redis.scripts import FILES, Script
 from service.store.webhooks.deliveries import Caps
 from tests.conftest import client_of
 from tests.integration.api.fal.conftest import HEAD, as_fal
-from tests.support import factories, large_history
+from tests.support import factories, large_history, tokens
 from tests.support.large_history import History
 
 #: The most time of one command inside Redis ...
@@ -78,6 +78,8 @@ ROUTES: Final[dict[str, Row]] = {
     "/admin/v1/tenants": Row("operator", ("limit=1000",)),
     "/admin/v1/tenants/{tenant_id}": Row("operator"),
     "/admin/v1/tenants/{tenant_id}/end-users/{pseudonym}": Row("operator"),
+    "/admin/v1/tenants/{tenant_id}/issuers": Row("operator"),
+    "/admin/v1/tenants/{tenant_id}/issuers/{issuer_id}": Row("operator"),
     "/admin/v1/tenants/{tenant_id}/keys": Row("operator"),
     "/admin/v1/tenants/{tenant_id}/webhook-endpoints": Row("operator"),
     "/admin/v1/unconfirmed": Row("operator", ("limit=1000",)),
@@ -299,10 +301,13 @@ async def test_no_command_of_a_read_takes_long(app: FastAPI, server: EmbeddedRed
     report = await runtime.stores.usage_reports.load(history.tenant.id)
     assert report is not None
     job = await _begun_job(runtime, BulkFilter(tenant_id=history.tenant.id))
+    issuer = tokens.trusted_issuer(history.tenant.id)
+    await runtime.stores.trusted_issuers.insert(issuer)
     async with AsyncExitStack() as stack:
         clients = await _clients(app, history, stack)
         for path, row in ROUTES.items():
-            for target, headers in _requests(path, row, _values(history, report.id, job, runtime.clock())):
+            values = _values(history, report.id, job, issuer.id, runtime.clock())
+            for target, headers in _requests(path, row, values):
                 found[target] = await too_slow(log, partial(_read, runtime, clients[row.caller], target, headers, row))
     slow = {name: commands for name, commands in found.items() if commands}
     assert slow == {}, "microseconds inside Redis, in the fastest of all tries"
@@ -327,7 +332,7 @@ async def _clients(app: FastAPI, history: History, stack: AsyncExitStack) -> dic
     return {name: await stack.enter_async_context(client) for name, client in made.items()}
 
 
-def _values(history: History, report_id: str, bulk_job_id: str, now: datetime) -> dict[str, str]:
+def _values(history: History, report_id: str, bulk_job_id: str, issuer_id: str, now: datetime) -> dict[str, str]:
     """Values of the parameters, by name."""
     today = now.date()
     return {
@@ -345,6 +350,7 @@ def _values(history: History, report_id: str, bulk_job_id: str, now: datetime) -
         "end_user_id": large_history.END_USER,
         "pseudonym": history.pseudonym,
         "report_id": report_id,
+        "issuer_id": issuer_id,
         "today": today.isoformat(),
         "yesterday": (today - timedelta(days=1)).isoformat(),
         "long_ago": (today - timedelta(days=91)).isoformat(),

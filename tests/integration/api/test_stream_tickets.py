@@ -12,6 +12,7 @@ from service.config.settings import Settings
 from service.domain.tenant import Limits, Scope, Tenant
 from service.runtime import Runtime
 from service.usecases.tenants.access_tickets import LIFETIMES, TicketUse
+from service.usecases.tenants.caller import CredentialRef
 from tests.conftest import Connect, client_of
 from tests.support import factories
 from tests.support.factories import Clock, create_body
@@ -83,7 +84,7 @@ async def test_stream_ticket_of_other_purpose_is_refused(
 ) -> None:
     name, other, foreign = await created(api), await created(api), await created(other_api)
     own = (await issued(api, name))["ticket"]
-    key = (await runtime.tenants.service.list_keys(tenant.id))[0][0].id
+    key = CredentialRef((await runtime.tenants.service.list_keys(tenant.id))[0][0].id)
     tickets = runtime.tenants.access_tickets
     refused = {
         "empty": "",
@@ -96,7 +97,7 @@ async def test_stream_ticket_of_other_purpose_is_refused(
         "own key, foreign generation": tickets.issue(TicketUse.STREAM, key, foreign)[0],
         "upload token": tickets.issue(TicketUse.UPLOAD, key)[0],
         "upload token with the subject": tickets.issue(TicketUse.UPLOAD, key, name)[0],
-        "unknown key": tickets.issue(TicketUse.STREAM, "x" * 12, name)[0],
+        "unknown key": tickets.issue(TicketUse.STREAM, CredentialRef("x" * 12), name)[0],
         "shortened": own[:-2],
         "without prefix": own[4:],
         "upper case": own.upper(),

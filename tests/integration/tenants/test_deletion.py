@@ -61,7 +61,7 @@ async def left(
     api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> dict[str, str]:
     """Return a tenant with a generation, a dead letter and an endpoint, deleted while its key is cached."""
-    monkeypatch.setattr(authentication, "_CACHE_SECONDS", 3600)
+    monkeypatch.setattr(authentication, "CACHE_SECONDS", 3600)
     made = await endpoint(api, "http://127.0.0.1:19999/hook")
     body = create_body(end_user_id="anna", webhook_url="http://127.0.0.1:19999/own")
     g = (await api.post("/v1/generations", json=body)).json()

@@ -12,7 +12,7 @@ from service.domain.tenant import Tenant
 from service.runtime import Runtime
 from service.store import keys
 from tests.conftest import client_of
-from tests.support import factories
+from tests.support import factories, tokens
 from tests.support.factories import Clock, create_body
 from tests.support.waiting import until
 
@@ -91,6 +91,33 @@ async def test_open_calls_end_when_key_is_refused(
         unharmed.cancel()
         await asyncio.gather(unharmed, return_exceptions=True)
     await until(lambda: _is(watched.count, 0))
+
+
+@pytest.mark.parametrize("how", ["issuer removed", "token expired"])
+async def test_open_calls_end_when_token_is_refused(
+    app: FastAPI, runtime: Runtime, clock: Clock, tenant: Tenant, how: str
+) -> None:
+    issuer = tokens.trusted_issuer(tenant.id)
+    await runtime.stores.trusted_issuers.insert(issuer)
+    watched, now = app.state.runtime.tenants.open_calls, clock()
+    texts = [tokens.signed(tokens.claims_of_service(now, exp=int(now.timestamp()) + seconds)) for seconds in (60, 3600)]
+    async with client_of(app, texts[0]) as client, client_of(app, texts[1]) as second:
+        g = (await second.post("/v1/generations", json=create_body())).json()
+        longer = asyncio.create_task(second.get(f"/v1/generations/{g['id']}?wait=50", timeout=60))
+        calls = await open_calls(client)
+        await until(lambda: _is(watched.count, len(CALLS) + 1))
+        if how == "issuer removed":
+            await runtime.tenants.trusted_issuers.remove(tenant.id, issuer.id)
+        else:
+            clock.advance(timedelta(seconds=60 + 30))
+
+        async with asyncio.timeout(ENDED):
+            answers = await asyncio.gather(*calls)
+        statuses = {call: answer.status_code for call, answer in zip(CALLS, answers, strict=True)}
+        assert statuses == {call: status or 401 for call, status in CALLS.items()}
+        assert longer.done() is (how == "issuer removed"), "another token of the same service"
+        longer.cancel()
+        await asyncio.gather(longer, return_exceptions=True)
 
 
 async def _is(value: int, wanted: int) -> bool:

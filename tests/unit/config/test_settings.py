@@ -21,6 +21,10 @@ REQUIRED = {"GATEWAY_FAL_KEY": "id:secret", "GATEWAY_SECRET_KEY": factories.SECR
 
 #: Every setting with a value that is not its default.
 EVERYTHING: dict[str, Any] = {
+    "jwt_leeway": timedelta(seconds=5),
+    "jwks_allowed_hosts": ("issuer.internal",),
+    "jwks_allowed_networks": (ip_network("10.7.0.0/16"),),
+    "jwks_ca_file": Path("/etc/ssl/cluster.pem"),
     "redis_url": "redis://:hush-redis@10.0.0.1:6379/3",
     "redis_timeout": 2.5,
     "console": False,

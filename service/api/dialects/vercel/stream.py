@@ -14,6 +14,7 @@ from service.domain.stream import BEGINNING
 from service.domain.tenant import Tenant
 from service.usecases.generations.resends import Submission
 from service.usecases.generations.stream import Snapshot
+from service.usecases.tenants.caller import CredentialRef
 
 #: Interval of the renewals of the response's lease, well within it.
 _RENEWAL_SECONDS: Final = 0.5
@@ -33,9 +34,14 @@ class ResultStream(EventStream):
     first = b":\n\n"
 
     def __init__(
-        self, request: Request, tenant: Tenant, key_id: str, submission: Submission, warnings: list[VercelWarning]
+        self,
+        request: Request,
+        tenant: Tenant,
+        credential: CredentialRef,
+        submission: Submission,
+        warnings: list[VercelWarning],
     ) -> None:
-        super().__init__(request, tenant, key_id, submission.generation.id)
+        super().__init__(request, tenant, credential, submission.generation.id)
         self._cursor = BEGINNING
         self._receipt = submission.receipt
         self._warnings = warnings

@@ -12,13 +12,13 @@ from service.api.dialects.vercel.fields import Translation, kind_of, translated
 from service.api.dialects.vercel.models import named_form
 from service.api.dialects.vercel.stream import ResultStream
 from service.api.http.bodies import json_body, release_memory
-from service.api.http.dependencies import bearer, runtime, tenant
+from service.api.http.dependencies import caller_of, runtime, tenant
 from service.api.http.raw_route import RawRoute
 from service.api.http.response_receipt import client_of
 from service.api.http.responses import json_response
 from service.api.v1.generations import check_fields, check_images, idempotency_key, traceparent
 from service.domain.request import CreateGeneration, parse
-from service.domain.tenant import Scope, Tenant, key_id
+from service.domain.tenant import Scope, Tenant
 from service.usecases.generations.create import CreateOptions
 
 router = APIRouter(prefix=f"{PREFIX}/video-model", tags=["vercel"], route_class=RawRoute)
@@ -84,7 +84,7 @@ async def run_vercel_video(request: Request) -> Response:
         caller, order.request, order.options, digest=order.digest, require_client=client_of(request)
     )
     release_memory(request.scope)
-    return ResultStream(request, caller, key_id(bearer(request)), submission, order.found.warnings)
+    return ResultStream(request, caller, caller_of(request).credential, submission, order.found.warnings)
 
 
 async def _read(request: Request, caller: Tenant) -> _Order:
@@ -106,6 +106,6 @@ def _digest(request: Request, body: bytes) -> str:
     """Hash what makes two calls the same: key, path, model, body."""
     scope: dict[str, Any] = dict(request.scope)
     model = request.headers.get(MODEL_HEADER, "")
-    parts = (key_id(bearer(request)).encode(), scope["path"].encode(), model.encode(), body)
+    parts = (caller_of(request).key.id.encode(), scope["path"].encode(), model.encode(), body)
     whole = b"".join(hashlib.sha256(part).digest() for part in parts)
     return hashlib.sha256(whole).hexdigest()[:32]

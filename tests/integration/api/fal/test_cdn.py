@@ -11,6 +11,7 @@ from service.config.settings import Settings
 from service.domain.tenant import Scope, Tenant
 from service.runtime import Runtime
 from service.usecases.tenants.access_tickets import LIFETIMES, TicketUse
+from service.usecases.tenants.caller import CredentialRef
 from tests.conftest import Connect, client_of
 from tests.integration.api.fal.conftest import PUBLIC, ConnectFal, as_fal, submit
 from tests.support import factories, pictures
@@ -86,7 +87,7 @@ async def test_cdn_forged_token_is_refused(
     fal: httpx.AsyncClient, anonymous: httpx.AsyncClient, runtime: Runtime
 ) -> None:
     token = (await issued(fal))["token"]
-    other_use, _ = runtime.tenants.access_tickets.issue(TicketUse.STREAM, "x" * 12, "gen_x")
+    other_use, _ = runtime.tenants.access_tickets.issue(TicketUse.STREAM, CredentialRef("x" * 12), "gen_x")
     tampered = token[:30] + ("A" if token[30] != "A" else "B") + token[31:]
     for forged in (tampered, token[:-1], token + "x", token[4:], "sgt_", "sgt_" + "A" * 5000, other_use, "sgt_é"):
         headers = {b"authorization": f"Bearer {forged}".encode("latin-1")}

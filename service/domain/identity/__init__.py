@@ -1,0 +1,1 @@
+"""Identity of services: trusted issuers, their key sets, and the tokens (JWT) that they sign."""
