@@ -25,7 +25,16 @@ class Area:
 
 #: A new page that a reader should find without a link adds its entry here.
 AREAS: Final = (
-    Area("On call", (Entry("/oncall", "Status", Role.VIEWER), Entry("/oncall/bulk", "Bulk jobs", Role.VIEWER))),
+    Area(
+        "On call",
+        (
+            Entry("/oncall", "Status", Role.VIEWER),
+            Entry("/oncall/tenants", "Tenants and queues", Role.VIEWER),
+            Entry("/oncall/unconfirmed", "Unconfirmed", Role.VIEWER),
+            Entry("/oncall/paid-and-lost", "Paid and lost", Role.VIEWER),
+            Entry("/oncall/bulk", "Bulk jobs", Role.VIEWER),
+        ),
+    ),
     Area("Money", (Entry("/money", "Today", Role.VIEWER),)),
     Area("Tenant", (Entry("/tenant", "Overview", Scope.READ),)),
 )

@@ -6,11 +6,13 @@ from service.console.login import login
 from service.console.money.overview import money
 from service.console.oncall.bulk import bulk
 from service.console.oncall.status import status
+from service.console.oncall.tenants import tenants
+from service.console.oncall.unconfirmed import unconfirmed
 from service.console.tenant.overview import tenant
 from service.console.unknown import unknown
 
 
 def install(app: FastAPI) -> None:
     """Add the routes. A new module of pages adds its ``ConsoleRoutes`` here."""
-    for module in (login, status, bulk, money, tenant, unknown):
+    for module in (login, status, tenants, unconfirmed, bulk, money, tenant, unknown):
         app.router.routes.extend(module.routes)

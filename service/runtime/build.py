@@ -51,6 +51,7 @@ from service.usecases.operations.adjustments import AdjustmentService
 from service.usecases.operations.audit import Audit
 from service.usecases.operations.audit_jobs import AuditJobs
 from service.usecases.operations.bulk.jobs import BulkJobs
+from service.usecases.operations.desk import UnconfirmedDesk
 from service.usecases.operations.doctor import Doctor
 from service.usecases.operations.readiness import Readiness
 from service.usecases.operations.status import StatusService
@@ -132,6 +133,7 @@ class OperationServices:
 
     gate: DispatchGate
     unconfirmed: UnconfirmedService
+    desk: UnconfirmedDesk
     adjustments: AdjustmentService
     usage: AccountUsage
     audit: Audit
@@ -394,6 +396,14 @@ def _operations(core: Core, tenants: Tenants, webhooks: WebhookServices) -> Oper
             stores.callbacks,
             core.transitions,
             connections.fal,
+            core.schedule,
+            clock=clock,
+        ),
+        desk=UnconfirmedDesk(
+            stores.callbacks,
+            stores.submissions,
+            connections.fal_billing,
+            connections.models,
             core.schedule,
             clock=clock,
         ),

@@ -13,6 +13,7 @@ from fastapi.routing import APIRoute
 from service.console.routes import ConsoleRoute, PublicRoute, SessionRoute
 from service.domain.actor import ActorKind
 from service.domain.console_session import Subject
+from service.domain.operator import Role
 
 ORIGIN: Final = "https://gateway.test"
 _TOKEN: Final = re.compile(r'name="csrf" value="([^"]+)"')
@@ -88,3 +89,9 @@ def filled(path: str) -> str:
 
 
 ADMIN: Final = Subject(ActorKind.LOCAL, "tester")
+
+
+async def operator_subject(app: FastAPI, role: Role) -> Subject:
+    """Return a new operator, as a login by OpenID Connect makes it."""
+    operator = await app.state.runtime.operators.service.create("Ada", role)
+    return Subject(ActorKind.OPERATOR, operator.id)

@@ -1,0 +1,164 @@
+"""Tenants and their queues, and the actions that stop and start one tenant."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from service.api.http.cursors import decode_cursor, encode_cursor
+from service.console.confirm import Confirmation, confirmation_page
+from service.console.oncall.status import reason_of
+from service.console.routes import ConsoleRoutes
+from service.console.visit import Page, Redirect, Visit
+from service.domain import ids
+from service.domain.operator import Role
+from service.domain.tenant import Tenant
+from service.errors import NotFound
+from service.usecases.tenants.tenants import Tenants
+
+tenants = ConsoleRoutes()
+_LIST: Final = ("/oncall/tenants", "Tenants and queues")
+_ON_A_PAGE: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class _Action:
+    """An action on one tenant: its page, what it does, and the call."""
+
+    title: str
+    effects: tuple[str, ...]
+    done: str
+    call: Callable[[Tenants, str, str], Awaitable[Tenant]]
+
+
+_ACTIONS: Final = {
+    "pause": _Action(
+        "Pause",
+        (
+            "No generation of this tenant is submitted to fal until an operator unpauses it. New ones wait.",
+            "Submitted generations continue. The tenant reads the reason in GET /v1/me.",
+        ),
+        "is paused",
+        lambda service, tenant_id, reason: service.pause(tenant_id, reason),
+    ),
+    "unpause": _Action(
+        "Unpause",
+        ("Queued generations of this tenant are submitted again. A suspension stays.",),
+        "is no longer paused",
+        lambda service, tenant_id, _: service.unpause(tenant_id),
+    ),
+    "suspend": _Action(
+        "Suspend",
+        (
+            "All requests of this tenant are refused with status 403 until an operator ends the suspension.",
+            "Accepted generations continue. The tenant reads the reason in the 403.",
+        ),
+        "is suspended",
+        lambda service, tenant_id, reason: service.suspend(tenant_id, reason),
+    ),
+    "unsuspend": _Action(
+        "End the suspension",
+        ("Requests of this tenant are accepted again. A pause stays.",),
+        "is no longer suspended",
+        lambda service, tenant_id, _: service.unsuspend(tenant_id),
+    ),
+}
+
+
+@tenants.page("/oncall/tenants", needs=Role.VIEWER)
+async def show_tenants(visit: Visit) -> Page | Redirect:
+    wanted = visit.query.get("id", "").strip()
+    if ids.is_id(ids.TENANT, wanted):
+        return Redirect(f"/oncall/tenants/{wanted}")
+    cursor = visit.query.get("cursor")
+    after = None if not cursor else decode_cursor(cursor, ids.TENANT)
+    found = await visit.runtime.tenants.service.page(limit=_ON_A_PAGE + 1, after=after)
+    shown = found[:_ON_A_PAGE]
+    more = f"/oncall/tenants?cursor={encode_cursor(shown[-1].id)}" if len(found) > _ON_A_PAGE else None
+    context = {"tenants": shown, "next": more, "wanted": wanted}
+    return Page("oncall/tenants.html", _LIST[1], context)
+
+
+@tenants.page("/oncall/tenants/{tenant_id}", needs=Role.VIEWER)
+async def show_tenant(visit: Visit) -> Page:
+    tenant = await _tenant(visit)
+    context = {"tenant": tenant, "facts": await _facts(visit, tenant), "may_act": visit.may(Role.OPERATOR)}
+    return Page("oncall/tenant.html", tenant.name, context, parents=(_LIST,))
+
+
+@tenants.page("/oncall/tenants/{tenant_id}/{action}", needs=Role.OPERATOR)
+async def confirm_tenant_action(visit: Visit) -> Page:
+    tenant, action, name = await _tenant(visit), _action(visit), visit.path_params["action"]
+    own = f"/oncall/tenants/{tenant.id}"
+    confirmation = Confirmation(
+        action=f"{own}/{name}",
+        button=action.title,
+        back=own,
+        effects=action.effects,
+        facts=await _facts(visit, tenant),
+        is_dangerous=name == "suspend",
+    )
+    return confirmation_page(f"{action.title}: {tenant.name}", confirmation, parents=(_LIST, (own, tenant.name)))
+
+
+@tenants.action("/oncall/tenants/{tenant_id}/pause", needs=Role.OPERATOR)
+async def pause_tenant(visit: Visit) -> Redirect:
+    return await _act(visit, "pause")
+
+
+@tenants.action("/oncall/tenants/{tenant_id}/unpause", needs=Role.OPERATOR)
+async def unpause_tenant(visit: Visit) -> Redirect:
+    return await _act(visit, "unpause")
+
+
+@tenants.action("/oncall/tenants/{tenant_id}/suspend", needs=Role.OPERATOR)
+async def suspend_tenant(visit: Visit) -> Redirect:
+    return await _act(visit, "suspend")
+
+
+@tenants.action("/oncall/tenants/{tenant_id}/unsuspend", needs=Role.OPERATOR)
+async def unsuspend_tenant(visit: Visit) -> Redirect:
+    return await _act(visit, "unsuspend")
+
+
+async def _act(visit: Visit, name: str) -> Redirect:
+    action, tenant_id = _ACTIONS[name], visit.path_params["tenant_id"]
+    tenant = await action.call(visit.runtime.tenants.service, tenant_id, reason_of(visit))
+    return Redirect(f"/oncall/tenants/{tenant_id}", f"{tenant.name} {action.done}.")
+
+
+async def _tenant(visit: Visit) -> Tenant:
+    tenant: Tenant = await visit.runtime.tenants.service.get(visit.path_params["tenant_id"])
+    return tenant
+
+
+def _action(visit: Visit) -> _Action:
+    action = _ACTIONS.get(visit.path_params["action"])
+    if action is None:
+        raise NotFound("There is no such page.")
+    return action
+
+
+async def _facts(visit: Visit, tenant: Tenant) -> list[tuple[str, Any]]:
+    overview = await visit.runtime.tenants.overviews.read(tenant)
+    counters = overview.counters
+    return [
+        ("Queued", counters.queued),
+        ("At fal", counters.in_flight),
+        ("Held back by", overview.hold or "nothing"),
+        ("Paused", "no" if tenant.paused is None else _since(tenant.paused.since, tenant.paused.reason)),
+        ("Suspended", _suspension(tenant)),
+        ("Created today", counters.created_today),
+    ]
+
+
+def _suspension(tenant: Tenant) -> str:
+    if not tenant.suspended:
+        return "no"
+    if tenant.suspension is None:
+        return "yes"
+    return _since(tenant.suspension.since, tenant.suspension.reason)
+
+
+def _since(moment: datetime, reason: str | None) -> str:
+    return f"since {moment:%Y-%m-%d %H:%M} UTC: {reason or 'no reason was given'}"
