@@ -121,7 +121,7 @@ async def test_dismiss_fails_the_generation_at_no_cost(runtime: Runtime, admin: 
     ],
 )
 async def test_decision_without_reason_or_request_changes_nothing(
-    runtime: Runtime, admin: Browser, lost: Generation, path: str, fields: dict[str, str], status: int
+    runtime: Runtime, admin: Browser, lost: Generation, path: str, fields: dict[str, Any], status: int
 ) -> None:
     answer = await admin.post(f"{LIST}/{lost.id}/{path}", **fields)
     assert answer.status_code == status
