@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from service.api.http.cursors import decode_cursor, encode_cursor
 from service.console.confirm import Confirmation, confirmation_page
-from service.console.oncall.status import reason_of
+from service.console.reason import reason_of
 from service.console.routes import ConsoleRoutes
 from service.console.visit import Page, Redirect, Visit
 from service.domain import ids

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from service.console.oncall.status import reason_of
+from service.console.reason import reason_of
 from service.console.routes import ConsoleRoutes
 from service.console.visit import Page, Redirect, Visit
 from service.domain.billing import REQUEST_ID
