@@ -27,6 +27,7 @@ from service.store.generations.callbacks import CallbackStore
 from service.store.generations.changes import ChangeFeed
 from service.store.generations.generations import GenerationStore
 from service.store.generations.in_flight import InFlightStore
+from service.store.generations.indexing import IndexingStore
 from service.store.generations.measurements import MeasurementStore
 from service.store.generations.read import GenerationReader
 from service.store.generations.response_receipts import ResponseReceiptStore
@@ -34,6 +35,7 @@ from service.store.generations.submissions import SubmissionStore
 from service.store.money.adjustments import AdjustmentStore
 from service.store.money.audits import AuditStore
 from service.store.money.budget_shares import BudgetShareStore
+from service.store.money.ledger_lines import LedgerLines
 from service.store.money.money import MoneyStore
 from service.store.money.prices import PriceStore
 from service.store.money.refusals import RefusalStore
@@ -230,8 +232,10 @@ class Stores:
         self.budget_shares = BudgetShareStore(redis)
         self.usage_reports = UsageReportStore(reports)
         self.ledger = MoneyStore(reports)
+        self.ledger_lines = LedgerLines(reports)
         self.generation_lists = GenerationReader(reports)
         self.in_flight = InFlightStore(reports)
+        self.indexing = IndexingStore(redis)
         self.audits = AuditStore(redis)
         self.adjustments = AdjustmentStore(redis)
         self.prices = PriceStore(redis)

@@ -38,6 +38,7 @@ from service.usecases.operations.budget_sampler import BudgetSampler
 from service.usecases.operations.bulk.jobs import BulkJobs
 from service.usecases.operations.bulk.kinds import CancelGenerations, ReplayDeliveries
 from service.usecases.operations.bulk.preview import Previews
+from service.usecases.operations.search_index import SearchIndexer
 from service.usecases.operations.storage_sampler import StorageSampler
 from service.usecases.tenants.erasure import ErasureJobs
 from service.usecases.tenants.usage_reports import UsageReports
@@ -328,6 +329,7 @@ def _sweeper(core: Core) -> DeadlineSweeper:
         core.usage_reports,
         core.bulk_jobs,
         StorageSampler(stores.stored_bytes, clock=core.clock),
+        SearchIndexer(stores.indexing, clock=core.clock),
         core.trail,
         BudgetSampler(stores.budget_shares, clock=core.clock),
         clock=core.clock,

@@ -12,7 +12,18 @@ Generations
                                                                 callback, r refused submits: accepted submits of the
                                                                 account at the first and at the last one, how many
                                                                 count; t tenant and q rank while delayed
+{sg}:generations                          zset    until purged  ids of all generations; score 0, ids sort
+{sg}:generations:terms                    zset    until purged  index of terms: a term (hash of 6 bytes) and the id of a
+                                                                generation; score 0. Terms: queued, in flight, failed,
+                                                                canceled, each error code, each of fal's request ids.
+                                                                "Succeeded" has none: most generations are, so the index
+                                                                of all finds them; and queues have no order by id
+{sg}:search_indexed                       string  -             "<pass> <begins> <tenant> <generation>": up to there the
+                                                                two indexes above and those of terms have what an older
+                                                                release has written; "done": they have all
 {sg}:tenant:<t>:generations               zset    until purged  ids of the tenant's generations; score 0, ids sort
+{sg}:tenant:<t>:generations:terms         zset    until purged  index of terms of the tenant's generations: failed,
+                                                                canceled, each error code, each pair of metadata
 {sg}:tenant:<t>:end_user:<p>:generations  zset    until purged  ids of the end user's generations; score 0, ids sort
 {sg}:idempotency:<t>:<hash of the key>    string  until purged  "<generation id> <fingerprint>"
 {sg}:undelivered_responses:<t>:<digest>   zset    resend window generations of equal create requests whose response is
@@ -204,6 +215,9 @@ USAGE_REPORT_RETENTION_SECONDS: Final = 24 * 3600
 ERASURE_RETENTION_SECONDS: Final = 7 * 24 * 3600
 #: Lifetime of the record of a bulk job after its end.
 BULK_JOB_RETENTION_SECONDS: Final = 30 * 24 * 3600
+GENERATIONS: Final = f"{TAG}generations"
+SEARCH_INDEXED: Final = f"{TAG}search_indexed"
+GENERATION_TERMS: Final = f"{TAG}generations:terms"
 SLOTS: Final = f"{TAG}slots"
 LEDGER: Final = f"{TAG}ledger"
 AUDIT: Final = f"{TAG}audit"
@@ -262,6 +276,10 @@ def generation(generation_id: str) -> str:
 
 def generations_of_tenant(tenant_id: str) -> str:
     return f"{TAG}tenant:{tenant_id}:generations"
+
+
+def generation_terms_of_tenant(tenant_id: str) -> str:
+    return f"{TAG}tenant:{tenant_id}:generations:terms"
 
 
 def generations_of_end_user(tenant_id: str, end_user: str) -> str:

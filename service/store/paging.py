@@ -17,6 +17,8 @@ Record = TypeVar("Record")
 ENTRIES_READ: Final = 500
 #: Records that one exchange loads: with slices of one, a filter that matches nothing made 500 exchanges.
 _SLICE: Final = 50
+#: Sorts after every id: ids are ASCII.
+_AFTER_IDS: Final = b"\xff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,24 @@ class Page(Generic[Record]):
 
     items: list[Record] = field(default_factory=list)
     after: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """A sorted set of ids; with a term, the part of it whose entries are this term and an id."""
+
+    key: str
+    term: bytes = b""
+
+    def name(self, entry: bytes) -> str:
+        """Return the id of an entry."""
+        return entry[len(self.term) :].decode()
+
+    def bound(self, bound: str) -> bytes:
+        """Return a bound over ids as a bound over entries."""
+        if not self.term or bound not in ("-", "+"):
+            return bound[:1].encode() + self.term + bound[1:].encode()
+        return b"[" + self.term if bound == "-" else b"(" + self.term + _AFTER_IDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +79,7 @@ class Range:
 
 async def read_page(
     redis: Redis,
-    index: str,
+    index: Index,
     part: Range,
     *,
     limit: int,
@@ -70,11 +90,12 @@ async def read_page(
 
     The first slice of records has ``limit``, since most pages need no other one.
     """
+    first, last = map(index.bound, part.bounds)
     if part.oldest_first:
-        entries = await redis.execute("ZRANGEBYLEX", index, *part.bounds, "LIMIT", 0, ENTRIES_READ)
+        entries = await redis.execute("ZRANGEBYLEX", index.key, first, last, "LIMIT", 0, ENTRIES_READ)
     else:
-        entries = await redis.execute("ZREVRANGEBYLEX", index, *part.bounds, "LIMIT", 0, ENTRIES_READ)
-    names = [name.decode() for name in entries]
+        entries = await redis.execute("ZREVRANGEBYLEX", index.key, first, last, "LIMIT", 0, ENTRIES_READ)
+    names = [index.name(entry) for entry in entries]
     is_last = len(names) < ENTRIES_READ
     items: list[Record] = []
     for start, stop in _slices(len(names), limit):

@@ -53,6 +53,7 @@ MEASURES: Final[dict[str, Measure]] = {
     "webhook_latency": latency.measure,
     "callback_latency": latency.callbacks,
     "bytes_per_queued": memory.per_queued,
+    "bytes_per_queued_with_metadata": memory.per_queued,
     "idle_rss": memory.idle,
     "in_flight": in_flight.measure,
     "webhooks": webhooks.throughput,

@@ -36,18 +36,19 @@ def prompt(text: str) -> str:
     return f"{text} {PLACEHOLDER} ".ljust(PROMPT_LENGTH, "x")
 
 
-def body(text: str) -> str:
+def body(text: str, *, metadata: str = "{}") -> str:
     """Return the JSON of a generation with a 500-byte prompt."""
-    return f'{{"prompt": "{prompt(text)}", "image_url": "{IMAGE}"}}'
+    return f'{{"prompt": "{prompt(text)}", "image_url": "{IMAGE}", "metadata": {metadata}}}'
 
 
 def headers(stack: Stack, **more: str) -> dict[str, str]:
     return {"authorization": f"Bearer {stack.api_key}", "content-type": "application/json", **more}
 
 
-def creates(stack: Stack, text: str, *, requests: int) -> Load:
+def creates(stack: Stack, text: str, *, requests: int, metadata: str = "{}") -> Load:
     """Create this number of generations through the API."""
-    return Load(port=stack.port or 0, paths=[PATH], headers=headers(stack), body=body(text), requests=requests)
+    sent = body(text, metadata=metadata)
+    return Load(port=stack.port or 0, paths=[PATH], headers=headers(stack), body=sent, requests=requests)
 
 
 @contextlib.contextmanager

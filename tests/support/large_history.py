@@ -20,13 +20,15 @@ from service.domain.webhook import Delivery, EventType
 from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime
 from service.store import keys
-from service.store.generations import records
+from service.store.generations import records, terms
 from service.store.webhooks import deliveries
 from service.usecases.webhooks.endpoints import EndpointSpec
 from tests.support import factories
 
 ROWS: Final = int(os.environ.get("GATEWAY_TEST_HISTORY_ROWS", "1000000"))
 END_USER: Final = "anna"
+#: The pair of metadata that many generations have.
+METADATA: Final = ("order", "7")
 #: Records of the newest entries of the indexes: one list call reads 500.
 _RECORDS: Final = 600
 _TENANTS: Final = 2_000
@@ -105,6 +107,7 @@ async def fill(runtime: Runtime, url: str, *, rows: int = ROWS, work: bool = Tru
         written = sum(_run(client, rows, *index) for index in indexes)
         _records(client, rows, ended, delivery)
         client.config_set("appendfsync", fsync)
+    await runtime.stores.indexing.note(None)
     await runtime.stores.erasures.begin(
         tenant.id, who, now=runtime.clock(), continued_at=runtime.clock() + timedelta(days=1)
     )
@@ -124,7 +127,7 @@ async def _ended(runtime: Runtime, g: Generation) -> Generation:
     return g
 
 
-Index = tuple[str, str, float, tuple[str | int, ...]]
+Index = tuple[str, str, float, tuple[str | bytes | int, ...]]
 """The script that writes an index, its key, its share of all rows, and the last arguments of the script."""
 
 
@@ -133,8 +136,15 @@ def _history(now: datetime, tenant_id: str, who: str) -> Iterator[Index]:
     for key, share in (
         (keys.generations_of_tenant(tenant_id), 0.14),
         (keys.generations_of_end_user(tenant_id, who), 0.08),
+        (keys.GENERATIONS, 0.04),
     ):
         yield _SORTED_SET, key, share, (_GENERATIONS, 0, 0)
+    for key, term in (
+        (keys.GENERATION_TERMS, terms.IN_FLIGHT),
+        (keys.GENERATION_TERMS, terms.of_code("internal")),
+        (keys.generation_terms_of_tenant(tenant_id), terms.of_metadata(*METADATA)),
+    ):
+        yield _SORTED_SET, key, 0.02, (term.replace(b"%", b"%%") + _GENERATIONS.encode(), 0, 0)
     for key in (keys.deliveries_of_tenant(tenant_id), keys.dead_letters_of_tenant(tenant_id), keys.DEAD_LETTERS):
         yield _SORTED_SET, key, 0.08, (_DELIVERIES, 0, 0)
     for period, share in ((day(now)[:7], 0.12), (day(now - timedelta(days=1)), 0.08), (day(now), 0.06)):
@@ -160,7 +170,7 @@ def _work(now: datetime, tenant_id: str, endpoint_id: str) -> Iterator[Index]:
 
 
 def _run(
-    client: redis_py.Redis, most: int, script: str, key: str, share: float, arguments: tuple[str | int, ...]
+    client: redis_py.Redis, most: int, script: str, key: str, share: float, arguments: tuple[str | bytes | int, ...]
 ) -> int:
     rows = round(most * share)
     registered = client.register_script(script)

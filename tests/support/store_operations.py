@@ -18,6 +18,7 @@ from service.domain.webhook_endpoint import Endpoint
 from service.domain.work_queue import WorkQueue
 from service.runtime.connections import Stores
 from service.store.generations.creation import Creation, Refused
+from service.store.generations.indexing import Position
 from service.store.redis.commands import READS
 from service.store.tenants.upload_tickets import UploadTicket
 from service.store.webhooks.deliveries import Caps
@@ -250,6 +251,8 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "generations.save": Operation(_save),
     "generations.finish": Operation(_finish),
     "generations.revive": Operation(_revive),
+    "indexing.note": Operation(lambda w: w.stores.indexing.note(None)),
+    "indexing.index_some": Operation(lambda w: w.stores.indexing.index_some(Position(w.tenant.id), most=10)),
     "generations.reschedule_poll": Operation(lambda w: w.stores.generations.reschedule_poll(w.submitted.id, NOW)),
     "generations.reschedule_sweep": Operation(lambda w: w.stores.generations.reschedule_sweep(w.submitted, NOW)),
     "generations.purge": Operation(_purge),

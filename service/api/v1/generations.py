@@ -20,12 +20,15 @@ from service.api.http.dependencies import (
     waiting_call,
 )
 from service.api.http.etags import IF_NONE_MATCH, validated_json
+from service.api.http.generation_queries import METADATA, Code, FalRequestId, metadata_of
 from service.api.http.raw_route import QueryRoute, RawRoute
 from service.api.http.request_headers import header, optional_header
 from service.api.http.responses import json_response
 from service.api.http.timestamps import in_range
 from service.api.schemas import CREATE_BODY, DraftEstimateView, EstimateView, GenerationList, problems
 from service.domain import ids
+from service.domain.end_user import pseudonym
+from service.domain.generation_filter import Filter
 from service.domain.generation_view import GenerationView, public
 from service.domain.pricing import usd
 from service.domain.request import CreateGeneration
@@ -188,6 +191,7 @@ async def read_generation(
     summary="List generations, newest first",
     description="All generations of the tenant that are not yet deleted. The filters can be combined.",
     responses={200: {"model": GenerationList}, **problems(401, 403, 422, 429, 503)},
+    openapi_extra={"parameters": [METADATA]},
 )
 async def list_generations(
     request: Request,
@@ -195,6 +199,8 @@ async def list_generations(
     end_user_id: Annotated[
         str | None, Query(min_length=1, max_length=256, description="Only generations of this end user. Default: all.")
     ] = None,
+    error_code: Code = None,
+    fal_request_id: FalRequestId = None,
     created_after: AwareDatetime | None = None,
     created_before: AwareDatetime | None = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
@@ -204,10 +210,16 @@ async def list_generations(
     gateway = runtime(request)
     page = await gateway.generations.reader.list(
         caller,
-        status=status,
-        end_user_id=end_user_id,
-        created_after=in_range(created_after, "/query/created_after"),
-        created_before=in_range(created_before, "/query/created_before"),
+        Filter(
+            tenant_id=caller.id,
+            status=status,
+            error_code=error_code,
+            end_user=None if end_user_id is None else pseudonym(caller, end_user_id),
+            created_after=in_range(created_after, "/query/created_after"),
+            created_before=in_range(created_before, "/query/created_before"),
+            fal_request_id=fal_request_id,
+            metadata=metadata_of(request),
+        ),
         limit=limit,
         after=None if cursor is None else decode_cursor(cursor, ids.GENERATION),
     )

@@ -4,9 +4,11 @@
 --
 -- USES  fair
 -- USES  book
+-- USES  terms
 -- WHEN FULL  refused
--- KEYS  generation, idempotency (unused without an idempotency key), tenant_generations, end_user_generations,
---       due_dispatch, due_sweep, nudged_dispatch, tenant_month, end_user_day, account_day (the three budget windows),
+-- KEYS  generation, idempotency (unused without an idempotency key), generations, tenant_generations,
+--       end_user_generations, generation_terms, tenant_generation_terms, due_dispatch, due_sweep, nudged_dispatch,
+--       tenant_month, end_user_day, account_day (the three budget windows),
 --       ledger, tenant_queue, end_user, usage, active_tenants, idle_tenants, virtual_time, gate,
 --       undelivered_responses (unused where response_ms is ""), tenant, tenant_deliveries, draft (record of the
 --       draft's generation; unused where draft_must_exist is ""), account_usage, spending_of_day, spending_of_month,
@@ -23,8 +25,8 @@
 --       lost, whatever became of it; "": not known),
 --       tenant_must_exist ("1": the API key may come from a cache that is older than the tenant's deletion),
 --       draft_must_exist ("1": a completion, whose draft may have been erased since it was read), packed_tenant,
---       packed_end_user (as the ledger has them), pseudonym, model, memory_refusal ("": none; else the reply:
---       Redis has too little memory)
+--       packed_end_user (as the ledger has them), pseudonym, model, term_entry (of its status, in the index of terms),
+--       tenant_terms (of the generation), memory_refusal ("": none; else the reply: Redis has too little memory)
 -- RETURNS  {"created", 1 if a nudge is wanted, generations of its tenant that are before it}  {"replayed", id}
 --          {"mismatch", id}  {"gone"}  {"draft_gone"}  {"store_full"}  {"tenant_store_full"}  {"draining"}  {"blocked"}
 --          {"over_budget", window 1 to 3, available}  {"over_count", count}  {"queue_full", queued}
@@ -154,8 +156,13 @@ if response_ms ~= "" then
   redis.call("PEXPIRE", undelivered_responses_key, resend_window_ms)
 end
 redis.call("HSET", generation_key, "v", 1, "s", status, "d", record)
+redis.call("ZADD", generations_key, 0, generation_id)
 redis.call("ZADD", tenant_generations_key, 0, generation_id)
 redis.call("ZADD", end_user_generations_key, 0, generation_id)
+redis.call("ZADD", generation_terms_key, 0, term_entry)
+if tenant_terms ~= "" then
+  index_terms(tenant_generation_terms_key, tenant_terms, "")
+end
 redis.call("ZADD", due_dispatch_key, dispatch_ms, generation_id)
 redis.call("ZADD", due_sweep_key, sweep_ms, generation_id)
 redis.call("ZADD", tenant_queue_key, rank, generation_id)

@@ -8,6 +8,7 @@ from service.domain.budgets import Budgets, day
 from service.domain.generation import Due, Generation
 from service.domain.work_queue import WorkQueue
 from service.store import keys
+from service.store.generations import terms
 from service.store.generations.creation import Bound, Call, Created, Creation, Quotas, read_creation
 from service.store.generations.record_keys import idempotency_key, queue_rank
 from service.store.generations.records import dump
@@ -24,6 +25,8 @@ _SHARED_KEYS: Final = {
     "ledger": keys.LEDGER,
     **keys.DISPATCH_ORDER,
     "gate": keys.GATE,
+    "generations": keys.GENERATIONS,
+    "generation_terms": keys.GENERATION_TERMS,
 }
 
 UNLIMITED: Final = Budgets()
@@ -92,6 +95,7 @@ def _keys_of_day(tenant_id: str, end_user: str, created_on: str) -> dict[str, st
         "tenant_generations": keys.generations_of_tenant(tenant_id),
         "end_user_generations": keys.generations_of_end_user(tenant_id, end_user),
         **window_keys(tenant_id, end_user, created_on),
+        "tenant_generation_terms": keys.generation_terms_of_tenant(tenant_id),
         "tenant_queue": keys.queued_of_tenant(tenant_id),
         "end_user": keys.end_user(tenant_id, end_user),
         **usage_keys(tenant_id, created_on),
@@ -142,6 +146,8 @@ def _arguments(g: Generation, due: Due, budgets: Budgets, quotas: Quotas, call: 
         "packed_end_user": packed_end_user,
         "pseudonym": g.end_user,
         "model": g.model,
+        "term_entry": terms.status_entry(g),
+        "tenant_terms": terms.of_new(g),
     }
 
 

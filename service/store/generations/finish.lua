@@ -8,19 +8,21 @@
 -- USES  fair
 -- USES  book
 -- USES  spend
+-- USES  terms
 -- WHEN FULL  runs
 -- KEYS  generation, slots, due_dispatch, due_poll, due_sweep, due_deliver, nudged_dispatch, nudged_deliver, claimed,
 --       tenant_month, end_user_day, account_day (the three budget windows), ledger, tenant_queue, end_user, usage,
 --       account_usage, spending_of_day, spending_of_month, tenants_of_month, tenant_slots, active_tenants, idle_tenants,
---       virtual_time, delayed, unconfirmed, job_durations, given_up, slotless, tenant_deliveries, dead_letters,
---       all_dead_letters, pending_deliveries,
+--       virtual_time, delayed, unconfirmed, job_durations, given_up, slotless, generation_terms, tenant_generation_terms,
+--       tenant_deliveries, dead_letters, all_dead_letters, pending_deliveries,
 --       delivery_keys... (record, endpoint queue and event of each delivery)
 -- ARGV  generation_id, version (that the transition started from), record, status, purge_ms, changes_channel,
 --       delivery_ms (when the deliveries are due), model, held_cost, settled_cost, tenant_id, pseudonym, outcome (in the
 --       usage), refused_by_policy ("1" or ""), of_draft ("1": a draft or a completion; else ""), direct_cost (of a draft:
 --       of its video at 1080p at once), retention_seconds (of usage), job_duration_ms (at fal; "": the job never
---       was there), reason (for the ledger; "": none), is_verdict ("1": the transition is fal's verdict), deliveries...
---       (of each: as the part `deliver` says)
+--       was there), reason (for the ledger; "": none), is_verdict ("1": the transition is fal's verdict),
+--       terms, stale_terms, tenant_terms, stale_tenant_terms (that the transition adds and removes),
+--       deliveries... (of each: as the part `deliver` says)
 -- RETURNS  {1, 1 if dispatch wants a nudge, 1 if deliver wants one} if it was written  {0, 0, 0} if the version has
 --          changed {2, 0, 0} if a callback is stored
 if redis.call("HGET", generation_key, "v") ~= version then
@@ -36,6 +38,8 @@ redis.call("ZREM", due_poll_key, generation_id)
 redis.call("ZREM", claimed_key, generation_id)
 redis.call("ZADD", due_sweep_key, purge_ms, generation_id)
 redis.call("SREM", slotless_key, generation_id)
+index_terms(generation_terms_key, terms, stale_terms)
+index_terms(tenant_generation_terms_key, tenant_terms, stale_tenant_terms)
 local any_pending = deliver(delivery_ms)
 for _, window_key in ipairs({tenant_month_key, end_user_day_key, account_day_key}) do
   redis.call("HINCRBY", window_key, "held", -held_cost)

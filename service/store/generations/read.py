@@ -1,28 +1,20 @@
-"""Reads of generations: by id, and in pages by tenant or end user."""
+"""Reads of generations: by id, and in pages of those that match a filter."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from typing import Final
 
 from service.domain import ids
 from service.domain.generation import Generation
-from service.domain.status import PublicStatus
+from service.domain.generation_filter import Filter
+from service.domain.status import PUBLIC_TERMINAL, PublicStatus, Status
 from service.store import keys
+from service.store.generations import terms
 from service.store.generations.records import load
-from service.store.paging import Page, Range, read_page
+from service.store.paging import Index, Page, Range, read_page
 from service.store.redis.client import Redis
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Filter:
-    """Conditions of a page; None: no condition."""
-
-    status: PublicStatus | None = None
-    end_user: str | None = None
-    created_after: datetime | None = None
-    created_before: datetime | None = None
-    oldest_first: bool = False
-    """The order of the page."""
+#: Value of the key that says how far the indexes are written.
+INDEXED: Final = b"done"
 
 
 class GenerationReader:
@@ -30,6 +22,8 @@ class GenerationReader:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
+        self._indexed = False
+        """Whether the indexes have the records of all releases, once that was read."""
 
     async def load(self, generation_id: str) -> Generation | None:
         """Return a generation; None: there is none."""
@@ -51,19 +45,63 @@ class GenerationReader:
         records = await self._redis.gather(("HGET", keys.generation(name), "d") for name in generation_ids)
         return [None if record is None else load(record) for record in records]
 
-    async def page(self, tenant_id: str, wanted: Filter, *, limit: int, after: str | None) -> Page[Generation]:
-        """Return a page of a tenant's generations, the newest first unless the filter says otherwise."""
-        index = (
-            keys.generations_of_tenant(tenant_id)
-            if wanted.end_user is None
-            else keys.generations_of_end_user(tenant_id, wanted.end_user)
-        )
+    async def page(self, wanted: Filter, *, limit: int, after: str | None) -> Page[Generation]:
+        """Return a page of all tenants or of one, the newest first unless the filter says otherwise.
+
+        The cursor of a filter with a tenant names no generation of another tenant.
+        """
         part = Range(ids.GENERATION, after, wanted.created_after, wanted.created_before, wanted.oldest_first)
-        return await read_page(
-            self._redis,
-            index,
-            part,
-            limit=limit,
-            load=self.load_many,
-            matches=lambda g: wanted.status in (None, g.public_status),
+        index = await self._index(wanted)
+        return await read_page(self._redis, index, part, limit=limit, load=self.load_many, matches=wanted.matches)
+
+    async def _index(self, wanted: Filter) -> Index:
+        """Return the smallest index that has all generations that match."""
+        by_term = await self._by_term(wanted)
+        if wanted.tenant_id is None:
+            return by_term or Index(keys.GENERATIONS)
+        if by_term is not None and await self._is_indexed():
+            return by_term
+        if wanted.end_user is not None:
+            return Index(keys.generations_of_end_user(wanted.tenant_id, wanted.end_user))
+        return Index(keys.generations_of_tenant(wanted.tenant_id))
+
+    async def _by_term(self, wanted: Filter) -> Index | None:
+        """Return an index of terms; None: the filter has no term, or the list of the end user is shorter."""
+        if wanted.fal_request_id is not None:
+            return Index(keys.GENERATION_TERMS, terms.of_request_id(wanted.fal_request_id))
+        if wanted.tenant_id is None:
+            term = _status_term(wanted)
+            return None if term is None else Index(keys.GENERATION_TERMS, term)
+        key = keys.generation_terms_of_tenant(wanted.tenant_id)
+        if wanted.metadata:
+            return await self._smallest([Index(key, terms.of_metadata(*pair)) for pair in wanted.metadata])
+        term = None if wanted.end_user is not None else _end_term(wanted)
+        return None if term is None else Index(key, term)
+
+    async def _is_indexed(self) -> bool:
+        """Return whether the indexes have the records of all releases. Afterwards this sends no command any more."""
+        self._indexed = self._indexed or await self._redis.execute("GET", keys.SEARCH_INDEXED) == INDEXED
+        return self._indexed
+
+    async def _smallest(self, indexes: Sequence[Index]) -> Index:
+        """Return the index with the fewest entries. Counting a range takes no more time than finding it."""
+        if len(indexes) == 1:
+            return indexes[0]
+        counts = await self._redis.gather(
+            ("ZLEXCOUNT", index.key, index.bound("-"), index.bound("+")) for index in indexes
         )
+        return indexes[counts.index(min(counts))]
+
+
+def _end_term(wanted: Filter) -> bytes | None:
+    """Return the term of an end without a video; None: the filter does not name one."""
+    if wanted.error_code is not None:
+        return terms.of_code(wanted.error_code)
+    return terms.ENDED.get(Status(wanted.status)) if wanted.status is not None else None
+
+
+def _status_term(wanted: Filter) -> bytes | None:
+    """Return the term of a status or an error code; None: the filter names none, or the status has no term."""
+    if wanted.error_code is not None or wanted.status in (None, *PUBLIC_TERMINAL):
+        return _end_term(wanted)
+    return terms.QUEUED if wanted.status is PublicStatus.QUEUED else terms.IN_FLIGHT

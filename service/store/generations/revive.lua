@@ -4,13 +4,15 @@
 --
 -- USES  book
 -- USES  spend
+-- USES  terms
 -- WHEN FULL  runs
 -- KEYS  generation, slots, due_poll, due_sweep, nudged_poll, tenant_month, end_user_day, account_day (the three budget
 --       windows), ledger, usage, account_usage, spending_of_day, spending_of_month, tenants_of_month, tenant_slots,
---       fal_request_ids, given_up, paid_and_lost, tenant
+--       fal_request_ids, given_up, paid_and_lost, tenant, generation_terms, tenant_generation_terms
 -- ARGV  generation_id, version (that was read), record, status, now_ms, changes_channel, model, held_cost, settled_cost
 --       (that was spent), tenant_id, pseudonym, outcome (that the usage has counted), of_draft ("1": a draft or a completion; else
---       ""), reason (for the ledger), request_id (of fal), submit_ms, retention_seconds (of usage)
+--       ""), reason (for the ledger), request_id (of fal), submit_ms, retention_seconds (of usage),
+--       terms, stale_terms, tenant_terms, stale_tenant_terms (that the transition adds and removes)
 -- RETURNS  {1, 1 if a nudge is wanted} if it was written  {0, 0} if the version has changed  {2, 0} if the request id
 --          belongs to another generation  {3, 0} if the tenant was deleted: no budget is left that could hold the cost
 if redis.call("HGET", generation_key, "v") ~= version then
@@ -44,6 +46,8 @@ if redis.call("HGET", usage_key, outcome) == "0" then
 end
 spend(0 - settled_cost)
 redis.call("ZADD", fal_request_ids_key, "NX", submit_ms, request_id)
+index_terms(generation_terms_key, terms, stale_terms)
+index_terms(tenant_generation_terms_key, tenant_terms, stale_tenant_terms)
 redis.call("ZREM", given_up_key, generation_id)
 redis.call("ZREM", paid_and_lost_key, generation_id)
 redis.call("PUBLISH", changes_channel, generation_id)

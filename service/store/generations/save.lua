@@ -5,16 +5,19 @@
 -- USES  endpoint_queues
 -- USES  deliver
 -- USES  fair
+-- USES  terms
 -- WHEN FULL  runs
 -- KEYS  generation, slots, due_dispatch, due_poll, due_sweep, nudged_dispatch, claimed, tenant_queue, tenant_slots,
 --       active_tenants, idle_tenants, virtual_time, delayed, unconfirmed, fal_request_ids, ledger, due_deliver,
---       nudged_deliver, slotless, tenant_deliveries, dead_letters, all_dead_letters, pending_deliveries,
+--       nudged_deliver, slotless, generation_terms, tenant_generation_terms, tenant_deliveries, dead_letters,
+--       all_dead_letters, pending_deliveries,
 --       delivery_keys... (record, endpoint queue and event of each delivery)
 -- ARGV  generation_id, version (that the transition started from), record, status, holds_slot ("1" or ""),
 --       dispatch_ms, poll_ms, sweep_ms (when it is due for each; "": never), changes_channel, tenant_id,
 --       rank (in the tenant's queue), request_id (of fal; "": none yet), submit_ms ("": none),
 --       reason (for the ledger; "": none), pseudonym, delivery_ms (when the deliveries are due),
 --       has_verdict ("1": the record has fal's verdict, so that a stored callback adds nothing),
+--       terms, stale_terms, tenant_terms, stale_tenant_terms (that the transition adds and removes),
 --       deliveries... (of each: as the part `deliver` says)
 -- RETURNS  {1, 1 if dispatch wants a nudge, 1 if deliver wants one} if it was written  {0, 0, 0} if the version has
 --          changed {2, 0, 0} if it was to adopt, for a reason, a request id that belongs to another generation
@@ -71,6 +74,8 @@ else
   enter(active_tenants_key, idle_tenants_key, virtual_time_key, tenant_id)
 end
 redis.call(holds_slot == "" and status ~= "queued" and "SADD" or "SREM", slotless_key, generation_id)
+index_terms(generation_terms_key, terms, stale_terms)
+index_terms(tenant_generation_terms_key, tenant_terms, stale_tenant_terms)
 local any_pending = deliver(delivery_ms)
 redis.call("PUBLISH", changes_channel, generation_id)
 local dispatch = freed == 1 and redis.call("ZCARD", due_dispatch_key) > 0

@@ -13,6 +13,7 @@ from service.domain.webhook import Delivery
 from service.domain.work_queue import WorkQueue
 from service.errors import RequestIdTaken, TenantDeleted
 from service.store import keys
+from service.store.generations import terms
 from service.store.generations.record_keys import idempotency_key, queue_rank
 from service.store.generations.records import dump
 from service.store.money.money import usage_keys, window_keys
@@ -65,11 +66,20 @@ class GenerationWriter:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    async def save(self, generation: Generation, due: Due, events: Sequence[Delivery] = (), *, why: str = "") -> Moved:
+    async def save(
+        self,
+        generation: Generation,
+        due: Due,
+        events: Sequence[Delivery] = (),
+        *,
+        why: str = "",
+        before: Generation | None = None,
+    ) -> Moved:
         """Write a transition that is not the last one, with the deliveries that it causes.
 
         ``generation`` has the version that the transition started from. ``why``: the reason of an operator or of
-        reconciliation, for the ledger.
+        reconciliation, for the ledger. ``before``: the record that the transition started from; None: its terms differ
+        by the status only.
 
         Raises:
             RequestIdTaken: a transition with a reason has a request id that belongs to another generation.
@@ -97,6 +107,7 @@ class GenerationWriter:
                 "pseudonym": g.end_user,
                 "delivery_ms": "" if not events else ids.milliseconds(events[0].created_at),
                 "has_verdict": "1" if g.status is Status.COPYING else "",
+                **terms.changed(g, before),
                 "deliveries": deliveries.delivery_arguments(events),
             },
         )
@@ -113,10 +124,11 @@ class GenerationWriter:
         now: datetime,
         why: str = "",
         verdict: bool = False,
+        before: Generation | None = None,
     ) -> Moved:
         """Write the last transition, with its settlement and the deliveries that it causes.
 
-        Refused while a callback is stored, unless the transition is a ``verdict`` of fal.
+        Refused while a callback is stored, unless the transition is a ``verdict`` of fal. ``before``: as for ``save``.
         """
         g = replace(generation, version=generation.version + 1)
         created_on = day(g.created_at)  # money stays in the windows that hold it, however late it is settled
@@ -151,6 +163,7 @@ class GenerationWriter:
                 "job_duration_ms": _job_duration(g),
                 "reason": why,
                 "is_verdict": "1" if verdict else "",
+                **terms.changed(g, before),
                 "deliveries": deliveries.delivery_arguments(events),
             },
         )
@@ -181,6 +194,7 @@ class GenerationWriter:
                 "given_up": keys.GIVEN_UP,
                 "paid_and_lost": keys.PAID_AND_LOST,
                 "tenant": keys.tenant(g.tenant_id),
+                **term_keys(g.tenant_id),
             },
             {
                 "generation_id": g.id,
@@ -200,6 +214,7 @@ class GenerationWriter:
                 "request_id": g.request_id or "",
                 "submit_ms": score(g.submitted_at or now),
                 "retention_seconds": keys.MONEY_RETENTION_SECONDS,
+                **terms.changed(g, before),
             },
         )
         if won == _REQUEST_ID_TAKEN:
@@ -233,12 +248,14 @@ class GenerationWriter:
             {
                 "generation": keys.generation(g.id),
                 "idempotency": idempotency_key(g),
+                "generations": keys.GENERATIONS,
                 "tenant_generations": keys.generations_of_tenant(g.tenant_id),
                 "end_user_generations": keys.generations_of_end_user(g.tenant_id, g.end_user),
                 "due_sweep": keys.due(WorkQueue.SWEEP),
                 "paid_and_lost": keys.PAID_AND_LOST,
+                **term_keys(g.tenant_id),
             },
-            {"generation_id": g.id, "version": g.version},
+            {"generation_id": g.id, "version": g.version, **terms.all_of(g)},
         )
         return bool(deleted)
 
@@ -273,7 +290,16 @@ def _transition_keys(g: Generation, events: Sequence[Delivery]) -> dict[str, str
         "tenant_queue": keys.queued_of_tenant(g.tenant_id),
         "tenant_slots": keys.slots_of_tenant(g.tenant_id),
         "slotless": keys.slotless_of_tenant(g.tenant_id),
+        **term_keys(g.tenant_id),
         **deliveries.delivery_keys(g.tenant_id, events),
+    }
+
+
+def term_keys(tenant_id: str) -> dict[str, str]:
+    """Return the keys of the indexes of terms by the names that scripts give them."""
+    return {
+        "generation_terms": keys.GENERATION_TERMS,
+        "tenant_generation_terms": keys.generation_terms_of_tenant(tenant_id),
     }
 
 

@@ -2,11 +2,12 @@
 -- random ones; and what stays of some days for 400 days: usage, budget windows, the ledger, names of end users.
 --
 -- WHEN FULL  reads
--- KEYS  tenant_generations, tenant_deliveries
+-- KEYS  tenant_generations, tenant_generation_terms, tenant_deliveries
 -- ARGV  samples (of each kind), generation_prefix, delivery_prefix, event_prefix, usage_prefix (of the tenant),
 --       end_users_suffix (of the keys of a day's end users), days...
 -- RETURNS  {bytes of generations and deliveries, bytes of the days}
-local GENERATION_ENTRIES = 400 -- in indexes and due sets, with an idempotency key
+local GENERATION_ENTRIES = 650 -- in indexes and due sets, with an idempotency key
+local TERM = 120 -- an entry in the index of terms
 local DELIVERY_ENTRIES = 350 -- in indexes and its endpoint queue
 local DAY, CREATED, NEW_END_USER, END_USER = 320, 190, 170, 320
 
@@ -37,6 +38,7 @@ local function size_of_delivery(id)
 end
 
 local stored = estimate(tenant_generations_key, GENERATION_ENTRIES, function(id) return size(generation_prefix .. id) end)
+  + redis.call("ZCARD", tenant_generation_terms_key) * TERM
   + estimate(tenant_deliveries_key, DELIVERY_ENTRIES, size_of_delivery)
 local of_days = 0
 for n = days_start, #ARGV do

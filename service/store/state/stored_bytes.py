@@ -78,6 +78,7 @@ class StoredBytesStore:
             _ESTIMATE,
             {
                 "tenant_generations": keys.generations_of_tenant(tenant_id),
+                "tenant_generation_terms": keys.generation_terms_of_tenant(tenant_id),
                 "tenant_deliveries": keys.deliveries_of_tenant(tenant_id),
             },
             {

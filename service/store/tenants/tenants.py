@@ -1,11 +1,12 @@
 """Tenants and their API keys."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Generic, Protocol, TypeVar
 
 from pydantic import TypeAdapter
+from pydantic_core import from_json
 
 from service.domain.end_user import pseudonym
 from service.domain.identity.tokens import issuer_id_of
@@ -216,6 +217,15 @@ class TenantStore:
         """Return a tenant; None: there is none."""
         record = await self._redis.execute("GET", keys.tenant(tenant_id))
         return None if record is None else self._load(record)
+
+    async def names(self, tenant_ids: Iterable[str]) -> dict[str, str]:
+        """Return the names of those tenants that exist, all in one command."""
+        wanted = list(dict.fromkeys(tenant_ids))
+        if not wanted:
+            return {}
+        records = await self._redis.execute("MGET", *map(keys.tenant, wanted))
+        known = zip(wanted, records, strict=True)
+        return {tenant_id: from_json(record)["name"] for tenant_id, record in known if record is not None}
 
     async def fal_signing_key(self, tenant_id: str) -> str | None:
         """Return the key that signs webhooks in fal's form; make one for a tenant without; None: there is no tenant."""

@@ -9,7 +9,7 @@ from service.domain import ids
 from service.domain.webhook import Delivery, DeliveryFilter, DeliveryStatus
 from service.domain.work_queue import WorkQueue
 from service.store import keys
-from service.store.paging import Page, Range, read_page
+from service.store.paging import Index, Page, Range, read_page
 from service.store.redis.client import Redis, Script
 from service.store.webhooks.deliveries import DeliveryStore, dump
 
@@ -46,14 +46,14 @@ class DeliveryLog:
             return await self._load(tenant_id, delivery_ids)
 
         part = Range(ids.DELIVERY, after, wanted.created_after, wanted.created_before)
-        return await read_page(self._reports, index, part, limit=limit, load=load, matches=wanted.takes)
+        return await read_page(self._reports, Index(index), part, limit=limit, load=load, matches=wanted.takes)
 
     async def page_of_dead_letters(self, wanted: DeliveryFilter, *, limit: int, after: str | None) -> Page[Delivery]:
         """Return a page of the dead letters of all tenants, the newest first."""
         part = Range(ids.DELIVERY, after, wanted.created_after, wanted.created_before)
         return await read_page(
             self._reports,
-            keys.DEAD_LETTERS,
+            Index(keys.DEAD_LETTERS),
             part,
             limit=limit,
             load=self._listed.load_many,

@@ -1,4 +1,4 @@
-"""Cancel by a tenant."""
+"""Cancels."""
 
 from service.clock import Clock
 from service.domain import transitions
@@ -23,8 +23,18 @@ class GenerationCanceller:
 
         """
         await self._reader.get(tenant, generation_id)
+        g = await self.request(generation_id)
+        return g if g is not None else await self._reader.get(tenant, generation_id)
+
+    async def request(self, generation_id: str) -> Generation | None:
+        """Do the same with a generation of any tenant; None: there is none, or a cancel was requested before.
+
+        Raises:
+            NotCancellable: it has ended.
+
+        """
         now = self._clock()
         g = await self._transitions.apply(generation_id, lambda current: transitions.cancel(current, now))
         if g is None:  # no change, or fal has reported a job that was queued again after a refusal
             g = await self._transitions.apply(generation_id, lambda current: transitions.request_cancel(current, now))
-        return g if g is not None else await self._reader.get(tenant, generation_id)
+        return g

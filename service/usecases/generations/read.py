@@ -2,15 +2,16 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime
+from dataclasses import replace
 from typing import Final
 
-from service.domain import end_user, ids
+from service.domain import ids
 from service.domain.generation import Generation
+from service.domain.generation_filter import Filter
 from service.domain.status import PublicStatus
 from service.domain.tenant import Tenant
 from service.store.generations.changes import ChangeFeed
-from service.store.generations.generations import Filter, GenerationStore
+from service.store.generations.generations import GenerationStore
 from service.store.generations.read import GenerationReader as Records
 from service.store.paging import Page
 from service.usecases.generations.concurrency import ReadQueue
@@ -77,25 +78,7 @@ class GenerationReader:
     def stopped_waiting(self) -> bool:
         return self._changes.released
 
-    async def list(
-        self,
-        tenant: Tenant,
-        *,
-        status: PublicStatus | None,
-        end_user_id: str | None,
-        created_after: datetime | None,
-        created_before: datetime | None,
-        limit: int,
-        after: str | None,
-        oldest_first: bool = False,
-    ) -> Page[Generation]:
-        """Return a page, newest first by default. ``after`` is the last id of the page before."""
-        selection = Filter(
-            status=status,
-            end_user=None if end_user_id is None else end_user.pseudonym(tenant, end_user_id),
-            created_after=created_after,
-            created_before=created_before,
-            oldest_first=oldest_first,
-        )
+    async def list(self, tenant: Tenant, wanted: Filter, *, limit: int, after: str | None) -> Page[Generation]:
+        """Return a page of a tenant's generations that match. ``after`` is the last id of the page before."""
         async with self._reads.turn(tenant.id):
-            return await self._lists.page(tenant.id, selection, limit=limit, after=after)
+            return await self._lists.page(replace(wanted, tenant_id=tenant.id), limit=limit, after=after)

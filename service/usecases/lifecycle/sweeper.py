@@ -29,6 +29,7 @@ from service.usecases.log_context import bind_generation
 from service.usecases.operations.audit_jobs import AuditJobs
 from service.usecases.operations.budget_sampler import BudgetSampler
 from service.usecases.operations.bulk.jobs import BulkJobs
+from service.usecases.operations.search_index import SearchIndexer
 from service.usecases.operations.storage_sampler import StorageSampler
 from service.usecases.tenants.erasure import ErasureJobs
 from service.usecases.tenants.usage_reports import UsageReports
@@ -59,6 +60,7 @@ class DeadlineSweeper:
         usage_reports: UsageReports,
         bulk_jobs: BulkJobs,
         storage_sampler: StorageSampler,
+        search_indexer: SearchIndexer,
         trail: Trail,
         budget_sampler: BudgetSampler,
         *,
@@ -78,6 +80,7 @@ class DeadlineSweeper:
         self._usage_reports = usage_reports
         self._bulk_jobs = bulk_jobs
         self._storage_sampler = storage_sampler
+        self._search_indexer = search_indexer
         self._trail = trail
         self._budget_sampler = budget_sampler
         self._clock = clock
@@ -90,6 +93,7 @@ class DeadlineSweeper:
             await self._trail.end_abandoned()
         await self._storage_sampler.sample_when_due()
         await self._budget_sampler.sample_when_due()
+        await self._search_indexer.work()
         return await self._due.claim(WorkQueue.SWEEP, now=self._clock(), most=most, lease=LEASE)
 
     async def sweep(self, item: Claimed) -> None:

@@ -129,9 +129,9 @@ class TransitionService:
             events = await self._events(after, now)
             after = replace(after, status_since=now, deliveries=(*after.deliveries, *(event.id for event in events)))
         moved = await (
-            self._finish(after, events, now, why, verdict=verdict or before.status is Status.COPYING)
+            self._finish(after, events, now, why, before=before, verdict=verdict or before.status is Status.COPYING)
             if after.is_terminal
-            else self._save(after, events, now, why)
+            else self._save(after, events, now, why, before=before)
         )
         if not moved.won:
             metrics.TRANSITION_CONFLICTS.labels("finish" if after.is_terminal else "save").inc()
@@ -152,20 +152,29 @@ class TransitionService:
         endpoints = await self._endpoints.of_tenant(after.tenant_id)
         return deliveries_of(after, now, endpoints, public_url=self._public_url)
 
-    async def _save(self, after: Generation, events: Sequence[Delivery], now: datetime, why: str) -> Moved:
+    async def _save(
+        self, after: Generation, events: Sequence[Delivery], now: datetime, why: str, *, before: Generation
+    ) -> Moved:
         due = self._pacer.due(after, now)
         if why and after.status in UPSTREAM:
             due = replace(due, poll=now)  # adopted by an operator or by reconciliation: fal may have finished long ago
-        moved = await self._generations.save(after, due, events, why=why)
+        moved = await self._generations.save(after, due, events, why=why, before=before)
         if due.poll is not None and due.poll <= now:
             self._nudger.nudge(WorkQueue.POLL)
         return moved
 
     async def _finish(
-        self, after: Generation, events: Sequence[Delivery], now: datetime, why: str, *, verdict: bool
+        self,
+        after: Generation,
+        events: Sequence[Delivery],
+        now: datetime,
+        why: str,
+        *,
+        before: Generation,
+        verdict: bool,
     ) -> Moved:
         due = self._pacer.due(after, now)
-        return await self._generations.finish(after, due, events, now=now, why=why, verdict=verdict)
+        return await self._generations.finish(after, due, events, now=now, why=why, verdict=verdict, before=before)
 
 
 def _observe(before: Generation, after: Generation, now: datetime) -> None:

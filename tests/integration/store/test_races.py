@@ -61,7 +61,7 @@ async def test_create_idempotency_key_races_bind_one_generation(racers: list[Red
     winners = [(g, o) for g, o in zip(attempts, outcomes, strict=True) if isinstance(o, Created)]
     ((winner, created),) = winners
     assert [o for o in outcomes if o is not created] == [Bound(winner.id, same=True)] * (RACERS - 1)
-    page = await GenerationStore(racers[0]).page(first.tenant_id, Filter(), limit=50, after=None)
+    page = await GenerationStore(racers[0]).page(Filter(tenant_id=first.tenant_id), limit=50, after=None)
     assert [g.id for g in page.items] == [winner.id]
     assert await racers[0].execute("ZCARD", keys.due(WorkQueue.DISPATCH)) == 1
     assert created.nudges == (WorkQueue.DISPATCH,)

@@ -23,6 +23,7 @@ from service.api.v1.uploads import FORM
 from service.api.v1.videos import RANGE, VIDEO, video_response
 from service.domain import ids
 from service.domain.generation import Generation
+from service.domain.generation_filter import Filter
 from service.domain.generation_view import QueueView
 from service.domain.request import CreateGeneration
 from service.domain.tenant import Scope, Tenant
@@ -93,16 +94,7 @@ async def list_openai_videos(
     gateway = runtime(request)
     if after is not None and not ids.is_id(ids.GENERATION, after):
         raise Invalid(FieldError("/query/after", "is not the id of a video", "cursor"))
-    found = await gateway.generations.reader.list(
-        caller,
-        status=None,
-        end_user_id=None,
-        created_after=None,
-        created_before=None,
-        limit=limit,
-        after=after,
-        oldest_first=order == "asc",
-    )
+    found = await gateway.generations.reader.list(caller, Filter(oldest_first=order == "asc"), limit=limit, after=after)
     views = [video(g, gateway.settings.retention) for g in found.items]
     return json_response(page(views, has_more=found.after is not None))
 
