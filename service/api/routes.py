@@ -5,6 +5,7 @@ from fastapi import FastAPI
 from service.api import callbacks, docs, health
 from service.api.admin import adjustments, audit, bulk, dispatch, issuers, tenants, unconfirmed
 from service.api.admin import deliveries as admin_deliveries
+from service.api.admin import generations as any_generations
 from service.api.admin import usage as account_usage
 from service.api.admin import webhook_endpoints as admin_webhook_endpoints
 from service.api.dialects.openai import videos as openai_videos
@@ -70,6 +71,7 @@ def install(app: FastAPI, *, path_prefix: str = "") -> None:
         callbacks.router,
         admin_deliveries.router,
         admin_webhook_endpoints.router,
+        any_generations.router,
         unconfirmed.router,
         adjustments.router,
         issuers.router,

@@ -46,6 +46,7 @@ _GROUPS: Final = {
     "keys": "Create, list, rotate and revoke API keys.",
     "deliveries": "List, read and replay webhook deliveries of all tenants.",
     "endpoints": "List webhook endpoints that fail; enable, disable and test them.",
+    "generations": "Search, show and cancel generations.",
 }
 #: Module of each group.
 _MODULES: Final = {
@@ -54,6 +55,7 @@ _MODULES: Final = {
     "keys": "tenants",
     "deliveries": "webhooks",
     "endpoints": "webhooks",
+    "generations": "generations",
 }
 
 app = typer.Typer(cls=_Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)

@@ -16,6 +16,17 @@ def show(view: Any) -> None:
     typer.echo(json.dumps(view))
 
 
+def show_facts(view: Any, facts: Iterable[tuple[str, object]], *, as_json: bool) -> None:
+    """Print one view as JSON, or on a terminal what it says, one fact a line."""
+    if as_json or not _is_terminal():
+        show(view)
+        return
+    pairs = list(facts)
+    width = max(len(name) for name, _ in pairs)
+    for name, value in pairs:
+        typer.echo(f"{name.ljust(width)}  {_cell(value)}")
+
+
 def show_list(views: Iterable[Any], columns: Columns, *, as_json: bool) -> None:
     if as_json or not _is_terminal():
         for view in views:

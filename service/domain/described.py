@@ -36,8 +36,9 @@ def described(cls: _TypedDict) -> _TypedDict:
 
 
 def _with_bases(cls: type) -> list[type]:
-    """Return the class and its bases. A TypedDict has its bases in an attribute of its own."""
-    return [*cls.__mro__, *getattr(cls, "__orig_bases__", ())]
+    """Return the class and its bases, also theirs. A TypedDict has its bases in an attribute of its own."""
+    bases = getattr(cls, "__orig_bases__", ())
+    return [*cls.__mro__, *bases, *(found for base in bases if isinstance(base, type) for found in _with_bases(base))]
 
 
 @cache

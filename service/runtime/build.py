@@ -53,6 +53,7 @@ from service.usecases.operations.audit_jobs import AuditJobs
 from service.usecases.operations.bulk.jobs import BulkJobs
 from service.usecases.operations.desk import UnconfirmedDesk
 from service.usecases.operations.doctor import Doctor
+from service.usecases.operations.generations import GenerationSearch
 from service.usecases.operations.readiness import Readiness
 from service.usecases.operations.status import StatusService
 from service.usecases.operations.unconfirmed import UnconfirmedService
@@ -132,6 +133,7 @@ class OperationServices:
     """Tools of operators."""
 
     gate: DispatchGate
+    generations: GenerationSearch
     unconfirmed: UnconfirmedService
     desk: UnconfirmedDesk
     adjustments: AdjustmentService
@@ -231,7 +233,7 @@ def _build(core: Core) -> Runtime:
             access_tickets=AccessTickets(stores.ticket_sealer, clock=clock),
         ),
         webhooks=webhooks,
-        operations=_operations(core, tenants, webhooks),
+        operations=_operations(core, tenants, webhooks, generations.canceller),
         operators=operators,
         trail=core.trail,
         console=_console(core, authenticator, operators.authenticator),
@@ -384,11 +386,22 @@ def _console(core: Core, authenticator: Authenticator, operators: OperatorAuthen
     )
 
 
-def _operations(core: Core, tenants: Tenants, webhooks: WebhookServices) -> OperationServices:
+def _operations(
+    core: Core, tenants: Tenants, webhooks: WebhookServices, canceller: GenerationCanceller
+) -> OperationServices:
     settings, connections, stores, clock = core.settings, core.connections, core.stores, core.clock
     state = StateStore(connections.reports, stores.gate, stores.heartbeats, replicas=settings.redis_wait_replicas)
     return OperationServices(
         gate=core.gate,
+        generations=GenerationSearch(
+            stores.generations,
+            stores.generation_lists,
+            stores.tenants,
+            stores.deliveries,
+            stores.ledger_lines,
+            canceller,
+            reads=core.reads,
+        ),
         unconfirmed=UnconfirmedService(
             stores.generations,
             stores.queue,

@@ -1,4 +1,4 @@
-"""``/admin/v1``: read any generation; list, resolve and dismiss unconfirmed submits; revive given-up generations."""
+"""``/admin/v1``: list, resolve and dismiss unconfirmed submits; revive given-up generations."""
 
 from typing import Annotated, Final, Literal, Self
 
@@ -7,13 +7,14 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
-from service.api.http.audited import AuditedRoute, reads_personal_data
+from service.api.admin.generation_views import OperatorsGenerationView, operators_view
+from service.api.http.audited import AuditedRoute
 from service.api.http.dependencies import ON_CALL, VIEWER, Gateway, json_of
 from service.api.schemas import problems
 from service.domain.billing import REQUEST_ID
 from service.domain.described import Timestamp, describe, described
 from service.domain.generation import Generation
-from service.domain.generation_view import GenerationView, public, rfc3339
+from service.domain.generation_view import rfc3339
 from service.domain.pricing import usd
 from service.runtime import Runtime
 from service.usecases.operations.unconfirmed import Dismissed, PaidAndLost, Unconfirmed
@@ -54,26 +55,6 @@ class ResolutionBody(BaseModel):
         if self.unchecked and self.fal_request_id is None:
             raise PydanticCustomError("one_of", "unchecked goes with fal_request_id")
         return self
-
-
-@described
-class OperatorsGenerationView(GenerationView):
-    """A generation as its tenant sees it, with fields for operators."""
-
-    tenant_id: str
-    """The tenant."""
-    version: int
-    """Version of the record; it grows with each change."""
-    confirmed_at: Timestamp | None
-    """When the fal request id of an unconfirmed submit was found. `null`: fal named it in its response, or it is not
-    known.
-    """
-    submits_refused: int
-    """Submits that fal certainly did not accept."""
-    polls_troubled: int
-    """Consecutive polls without a usable response."""
-    erased: bool
-    """Whether the end user was erased; the record is purged when the generation ends."""
 
 
 @described
@@ -177,17 +158,6 @@ REVIVAL: Final = TypeAdapter(Revival)
 MOST_LISTED: Final = 1000
 
 
-@router.get(
-    "/generations/{generation_id}",
-    summary="Read any tenant's generation",
-    dependencies=[ON_CALL],
-    description="The generation as its tenant sees it, with fields for operators: tenant, version, cost and fal's ids.",
-)
-@reads_personal_data
-async def read_any_generation(gateway: Gateway, generation_id: str) -> OperatorsGenerationView:
-    return operators_view(await gateway.operations.unconfirmed.get(generation_id))
-
-
 @router.post(
     "/generations/{generation_id}/resolve",
     summary="Resolve an unconfirmed submit",
@@ -260,18 +230,6 @@ async def resolved(gateway: Runtime, generation_id: str, wanted: ResolutionBody)
     return await gateway.operations.unconfirmed.adopt(
         generation_id, wanted.fal_request_id, wanted.reason, unchecked=wanted.unchecked
     )
-
-
-def operators_view(g: Generation) -> OperatorsGenerationView:
-    return {
-        **public(g),
-        "tenant_id": g.tenant_id,
-        "version": g.version,
-        "confirmed_at": None if g.confirmed_at is None else rfc3339(g.confirmed_at),
-        "submits_refused": g.submit_refusals,
-        "polls_troubled": g.poll_failures,
-        "erased": g.erased,
-    }
 
 
 def dismissed_view(one: Dismissed) -> DismissedView:

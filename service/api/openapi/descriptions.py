@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from service.api.admin.unconfirmed import OperatorsGenerationView
+from service.api.admin.generation_views import OperatorsGenerationView
 from service.api.v1.webhook_schemas import DeliveryDetailView, DeliveryView, NewEndpointView
 from service.domain.generation_view import GenerationView
 from service.domain.webhook_endpoint_view import EndpointView
@@ -39,7 +39,9 @@ _RESULTS: Final = {
     "EstimateView": "The estimate.",
     "FailingReceiverList": "Receivers that only fail.",
     "FalUpload": "Where to upload the bytes, and the URL of the image afterwards.",
+    "GenerationDetailsView": "The generation, with what happened to it.",
     "GenerationList": "One page of generations.",
+    "GenerationRows": "One page of generations.",
     "GenerationView": "The generation.",
     "NewEndpointView": "The webhook endpoint, with its secret.",
     "IssuerList": "All trusted issuers of the tenant.",

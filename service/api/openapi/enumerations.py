@@ -23,6 +23,7 @@ _NAMES: Final = {
     "FalErrorStatus": ("FalError", "status"),
     "FalRequestStatus": ("FalStatus", "status"),
     "FalWebhookStatus": ("FalWebhook", "status"),
+    "GenerationMoment": ("MomentView", "event"),
     "GenerationErrorCode": ("ErrorView", "code"),
     "GenerationStatus": ("GenerationView", "status"),
     "JobState": ("UsageReportView", "state"),

@@ -32,6 +32,15 @@ _VERCEL_JOB: Final = {
     "model": "bytedance/seedance-2.0/image-to-video",
     "estimatedCost": "0.708939",
 }
+_OPERATORS: Final = {
+    **v.IN_PROGRESS,
+    "tenant_id": v.TENANT_ID,
+    "version": 4,
+    "confirmed_at": v.SUBMITTED,
+    "submits_refused": 0,
+    "polls_troubled": 0,
+    "erased": False,
+}
 #: By the name of the schema: examples of it, by their own names.
 _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
     # request bodies
@@ -295,15 +304,45 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
             "submits_at_once": 10,
         }
     },
-    "OperatorsGenerationView": {
-        "operators_generation": {
-            **v.IN_PROGRESS,
-            "tenant_id": v.TENANT_ID,
-            "version": 4,
-            "confirmed_at": v.SUBMITTED,
-            "submits_refused": 0,
-            "polls_troubled": 0,
-            "erased": False,
+    "OperatorsGenerationView": {"operators_generation": _OPERATORS},
+    "GenerationDetailsView": {
+        "generation_details": {
+            **_OPERATORS,
+            "tenant_name": "acme",
+            "end_user": v.PSEUDONYM,
+            "held": example_costs.SHORT,
+            "timeline": [{"at": v.CREATED, "event": "created"}, {"at": v.SUBMITTED, "event": "submit_began"}],
+            "ledger": [
+                {"at": v.CREATED, "kind": "hold", "held": example_costs.SHORT, "spent": "0.000000", "reason": None}
+            ],
+            "deliveries": [],
+        }
+    },
+    "GenerationRows": {
+        "generation_rows": {
+            "object": "list",
+            "data": [
+                {
+                    "id": v.GENERATION_ID,
+                    "object": "generation_summary",
+                    "tenant_id": v.TENANT_ID,
+                    "tenant_name": "acme",
+                    "end_user": v.PSEUDONYM,
+                    "status": "submitted",
+                    "error_code": None,
+                    "model": v.GENERATION["model"],
+                    "created_at": v.CREATED,
+                    "submitted_at": v.SUBMITTED,
+                    "started_at": None,
+                    "finished_at": None,
+                    "cancel_requested_at": None,
+                    "held": example_costs.SHORT,
+                    "settled": None,
+                    "fal_request_id": "764cabcf-b745-4b3e-ae38-1200304cf45b",
+                    "attempts": 1,
+                }
+            ],
+            **_PAGE,
         }
     },
     "BulkPreviewView": {

@@ -5,14 +5,13 @@ from typing import Any, Final
 
 import typer
 
+from service.api.admin.generation_views import OperatorsGenerationView, operators_view
 from service.api.admin.unconfirmed import (
     DISMISSAL,
     MOST_LISTED,
     RESOLUTION,
     REVIVAL,
-    OperatorsGenerationView,
     dismissed_view,
-    operators_view,
     paid_and_lost_view,
     resolved,
     unconfirmed_view,

@@ -27,6 +27,7 @@ from service.cli.dev.embedded_redis import EmbeddedRedis
 from service.domain.bulk import BulkFilter, BulkKind
 from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime
+from service.store.generations.indexing import Position
 from service.store.redis.scripts import FILES, Script
 from service.store.webhooks.deliveries import Caps
 from tests.conftest import client_of
@@ -73,6 +74,18 @@ ROUTES: Final[dict[str, Row]] = {
     "/admin/v1/deliveries/{delivery_id}": Row("operator"),
     "/admin/v1/dispatch": Row("operator"),
     "/admin/v1/failing-receivers": Row("operator", ("minutes=0&limit=200",)),
+    "/admin/v1/generations": Row(
+        "operator",
+        (
+            "limit=100",
+            "status=in_progress",
+            "error_code=internal",
+            "fal_request_id=unknown",
+            "model=unknown",  # matches nothing: the most entries are read
+            "tenant_id={tenant_id}&metadata[order]=7&metadata[other]=1",
+            "tenant_id={tenant_id}&end_user={pseudonym}",
+        ),
+    ),
     "/admin/v1/generations/{generation_id}": Row("operator"),
     "/admin/v1/paid-and-lost": Row("operator", ("limit=1000",)),
     "/admin/v1/tenants": Row("operator", ("limit=1000",)),
@@ -127,6 +140,9 @@ ROUTES: Final[dict[str, Row]] = {
             "limit=100",
             "limit=1&status=failed",  # matches nothing: the most entries are read
             "limit=100&end_user_id={end_user_id}",
+            "limit=1&metadata[order]=7&status=failed",
+            "error_code=internal",
+            "fal_request_id=unknown",
             "created_after=2026-01-01T00:00:00Z",
         ),
     ),
@@ -214,6 +230,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "trim request ids": lambda r, _: r.stores.submissions.trim(r.clock() - timedelta(days=10)),
     "audit": _audit,
     "bulk job": _bulk_job,
+    "search index, a step": lambda r, h: r.stores.indexing.index_some(Position(h.tenant.id), most=200),
     "erasure, a part": lambda r, h: r.stores.erasures.generations(h.tenant.id, h.pseudonym, most=100),
     "metrics": _metrics,
     "doctor": lambda r, _: r.operations.doctor.run(),

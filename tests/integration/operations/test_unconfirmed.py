@@ -304,7 +304,17 @@ async def test_operator_view_extends_tenant_view(
         "submits_refused": 0,
         "polls_troubled": 0,
         "erased": False,
+        "tenant_name": tenant.name,
+        "end_user": lost.end_user,
+        "held": seen["cost"]["estimated"],
+        "timeline": [
+            {"at": seen["created_at"], "event": "created"},
+            {"at": seen["submitted_at"], "event": "submit_began"},
+        ],
+        "ledger": more["ledger"],
+        "deliveries": [],
     }
+    assert [line["kind"] for line in more["ledger"]] == ["hold"]
 
 
 async def test_operator_view_hides_erased_data_and_token(

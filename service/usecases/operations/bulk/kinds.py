@@ -76,9 +76,12 @@ class CancelGenerations:
             found = await self._generations.load_many(wanted.ids)
             return Page([_generation_item(g) for g in found if g is not None and wanted.matches_generation(g)])
         selection = Filter(
-            end_user=wanted.end_user, created_after=wanted.created_after, created_before=wanted.created_before
+            tenant_id=_tenant_of(wanted),
+            end_user=wanted.end_user,
+            created_after=wanted.created_after,
+            created_before=wanted.created_before,
         )
-        page = await self._lists.page(_tenant_of(wanted), selection, limit=ENTRIES_READ, after=after)
+        page = await self._lists.page(selection, limit=ENTRIES_READ, after=after)
         return Page([_generation_item(g) for g in page.items if wanted.matches_generation(g)], page.after)
 
     async def act(self, job: BulkJob, name: str) -> Outcome:

@@ -1,0 +1,181 @@
+"""Generations of all tenants, for operators: search, details of one, cancel."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, TypedDict
+
+from typing_extensions import Unpack
+
+from service.domain import ids
+from service.domain.end_user import pseudonym
+from service.domain.failure import ErrorCode
+from service.domain.generation import Generation
+from service.domain.generation_filter import Filter
+from service.domain.status import PublicStatus
+from service.domain.timeline import Moment, timeline
+from service.domain.webhook import Delivery
+from service.errors import FieldError, Invalid
+from service.observability import log
+from service.store.generations.generations import GenerationStore
+from service.store.generations.read import GenerationReader
+from service.store.money.ledger_lines import LedgerLines, Line
+from service.store.paging import Page
+from service.store.tenants.tenants import TenantStore
+from service.store.webhooks.deliveries import DeliveryStore
+from service.usecases.generations.cancel import GenerationCanceller
+from service.usecases.generations.concurrency import ReadQueue
+from service.usecases.generations.ownership import generation_not_found
+from service.usecases.log_context import bind_generation
+from service.usecases.trail.recording import note, note_target
+
+#: Generations that one step over all that match returns at most; a step reads as many entries of an index.
+STEP: Final = 500
+#: Deliveries that the details of a generation have, the newest.
+MOST_DELIVERIES: Final = 100
+#: All operators of a process take turns, as each tenant does.
+_OPERATORS: Final = "operators"
+
+
+class Conditions(TypedDict, total=False):
+    """Conditions of a filter that need no tenant."""
+
+    status: PublicStatus | None
+    error_code: ErrorCode | None
+    model: str | None
+    created_after: datetime | None
+    created_before: datetime | None
+    fal_request_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A generation, and the name of its tenant; None: the tenant was deleted."""
+
+    generation: Generation
+    tenant_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """A generation with what happened to it."""
+
+    generation: Generation
+    tenant_name: str | None
+    timeline: list[Moment]
+    ledger: list[Line]
+    """Its hold, its settlement, and other lines of the same times. Later adjustments are not among them."""
+    deliveries: list[Delivery]
+    """Its newest deliveries, without their bodies."""
+
+
+class GenerationSearch:
+    """Reads and cancels generations of any tenant, also of a suspended or deleted one."""
+
+    def __init__(
+        self,
+        generations: GenerationStore,
+        lists: GenerationReader,
+        tenants: TenantStore,
+        deliveries: DeliveryStore,
+        ledger: LedgerLines,
+        canceller: GenerationCanceller,
+        *,
+        reads: ReadQueue,
+    ) -> None:
+        self._generations = generations
+        self._lists = lists
+        self._tenants = tenants
+        self._deliveries = deliveries
+        self._ledger = ledger
+        self._canceller = canceller
+        self._reads = reads
+        self._log = log.get(__name__)
+
+    async def filter(
+        self,
+        *,
+        tenant_id: str | None = None,
+        end_user_id: str | None = None,
+        end_user: str | None = None,
+        metadata: tuple[tuple[str, str], ...] = (),
+        **conditions: Unpack[Conditions],
+    ) -> Filter:
+        """Return the filter of these conditions. ``end_user_id``: as the tenant names the end user; ``end_user``: its
+        pseudonym.
+
+        Raises:
+            Invalid: a condition needs ``tenant_id``, or a tenant that exists; or both name an end user.
+
+        """
+        if end_user_id is not None and end_user is not None:
+            raise Invalid(FieldError("/query/end_user", "goes without end_user_id", "one_of"))
+        if tenant_id is None and (end_user_id is not None or end_user is not None or metadata):
+            needing = "metadata" if metadata else "an end user"
+            raise Invalid(FieldError("/query/tenant_id", f"is required with {needing}", "missing"))
+        if tenant_id is not None and end_user_id is not None:
+            tenant = await self._tenants.load(tenant_id)
+            if tenant is None:
+                raise Invalid(FieldError("/query/tenant_id", "there is no such tenant", "unknown_tenant"))
+            end_user = pseudonym(tenant, end_user_id)
+        return Filter(tenant_id=tenant_id, end_user=end_user, metadata=metadata, **conditions)
+
+    async def page(self, wanted: Filter, *, limit: int, after: str | None = None) -> Page[Found]:
+        """Return a page, the newest first unless the filter says otherwise. It may be short and not be the last one.
+
+        ``after``: the cursor of the page before.
+        """
+        async with self._reads.turn(_OPERATORS):
+            page = await self._lists.page(wanted, limit=limit, after=after)
+            names = await self._tenants.names([g.tenant_id for g in page.items])
+        return Page([Found(g, names.get(g.tenant_id)) for g in page.items], page.after)
+
+    async def matching(self, wanted: Filter, *, after: str | None = None) -> AsyncIterator[Page[str]]:
+        """Yield the ids of all generations that match, in steps of ``STEP`` at most; a step may have none.
+
+        ``after``: the cursor of the last step that a job has completed. Changes of generations meanwhile neither skip
+        nor repeat others: the order is that of their creation.
+        """
+        while True:
+            async with self._reads.turn(_OPERATORS):
+                page = await self._lists.page(wanted, limit=STEP, after=after)
+            yield Page([g.id for g in page.items], page.after)
+            if page.after is None:
+                return
+            after = page.after
+
+    async def get(self, generation_id: str) -> Generation:
+        """Return a generation of any tenant. Raises NotFound."""
+        g = await self._generations.load(generation_id) if ids.is_id(ids.GENERATION, generation_id) else None
+        if g is None:
+            raise generation_not_found()
+        bind_generation(g)
+        return g
+
+    async def show(self, generation_id: str) -> Details:
+        """Return a generation with its timeline, its money and its deliveries. Raises NotFound."""
+        g = await self.get(generation_id)
+        note_target(g.id, tenant_id=g.tenant_id)
+        names = await self._tenants.names([g.tenant_id])
+        moments = [moment for moment in (g.created_at, g.confirmed_at, g.finished_at) if moment is not None]
+        lines = await self._ledger.near(g.id, moments)
+        deliveries = await self._deliveries.load_many(g.deliveries[-MOST_DELIVERIES:])
+        kept = [delivery for delivery in deliveries if delivery is not None]
+        return Details(g, names.get(g.tenant_id), timeline(g), lines, kept)
+
+    async def cancel(self, generation_id: str, *, reason: str) -> Generation:
+        """Cancel a generation as its tenant would: at once while it is queued, after its submit by a request to fal.
+
+        The tenant receives its usual webhook.
+
+        Raises:
+            NotFound: there is no such generation.
+            NotCancellable: it has ended.
+
+        """
+        before = await self.get(generation_id)
+        note_target(before.id, tenant_id=before.tenant_id)
+        g = await self._canceller.request(generation_id) or await self.get(generation_id)
+        note(status=g.public_status)
+        self._log.warning("cancel_by_operator", generation_id=g.id, status=g.status, reason=reason)
+        return g
