@@ -58,9 +58,9 @@ async def test_console_cancels_a_selection(admin: Browser, runtime: Runtime, ten
     await process_due(runtime, WorkQueue.SWEEP)
 
     assert "<dt>Done</dt><dd>1</dd>" in (await admin.get(job)).text
-    kept = await runtime.stores.generations.load(second)
-    assert kept is not None
-    assert kept.status.value == "queued"
+    other = await runtime.stores.generations.load(second)
+    assert other is not None
+    assert other.status.value == "queued"
 
 
 async def test_console_stops_a_bulk_job(admin: Browser, runtime: Runtime, tenant: Tenant) -> None:

@@ -282,7 +282,7 @@ async def test_bulk_job_of_a_dead_worker_continues(
 async def test_bulk_job_of_two_workers_counts_each_item_once(
     operator: httpx.AsyncClient, runtime: Runtime, tenant: Tenant
 ) -> None:
-    """A worker whose lease was lost goes on beside the next one."""
+    """A worker whose lease was lost continues while the next one works."""
     names = await queued(runtime, tenant, 2 * STEP + 1)
     job_id = await started(operator, {"tenant_id": tenant.id})
     step = runtime.operations.bulk_jobs.continue_step
