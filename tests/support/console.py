@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import httpx
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
+from starlette.routing import Route
 
 from service.console.routes import ConsoleRoute, PublicRoute, SessionRoute
 from service.domain.actor import ActorKind
@@ -74,7 +74,7 @@ async def browser_of(app: FastAPI, subject: Subject | None = None) -> AsyncItera
 
 def console_routes(app: FastAPI) -> list[ConsoleRoute]:
     """Return the routes below ``/console`` in their order."""
-    routes = [route for route in app.routes if isinstance(route, APIRoute) and route.path.startswith("/console")]
+    routes = [route for route in app.routes if isinstance(route, Route) and route.path.startswith("/console")]
     assert all(isinstance(route, SessionRoute | PublicRoute) for route in routes)
     return [route for route in routes if isinstance(route, ConsoleRoute)]
 

@@ -12,8 +12,8 @@ from service.domain.tenant import Scope, Tenant
 from service.usecases.tenants.overview import Overview
 
 tenant = ConsoleRoutes()
-#: Each day is one command of Redis.
-_SHOWN: Final = timedelta(days=13)
+#: Each day is two commands of Redis.
+_SHOWN: Final = timedelta(days=6)
 
 
 @tenant.page("/tenant", needs=Scope.READ)

@@ -1,6 +1,7 @@
 """Login and sessions: by key, admin token and link; expiry, limits, revocation, logout."""
 
 import asyncio
+import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -287,3 +288,12 @@ async def test_message_of_an_action_is_shown_once(admin: Browser) -> None:
     pages = [(await admin.get("/console/oncall")).text for _ in range(2)]
 
     assert ["Dispatch is paused." in page for page in pages] == [True, False]
+
+
+async def test_log_has_the_route_and_the_person(admin: Browser, capfd: pytest.CaptureFixture[str]) -> None:
+    await admin.get("/console/oncall")
+    await asyncio.sleep(0)  # lines are written after the response
+
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    (line,) = [line for line in lines if line["event"] == "request" and line["method"] == "GET"]
+    assert (line["route"], line["status"], line["actor"]) == ("/console/oncall", 200, "tester")
