@@ -60,8 +60,8 @@ def test_templates_escape_everything_and_have_no_inline_code() -> None:
             r"\|\s*safe\b|autoescape|\bMarkup\b|<style|\sstyle=|\son\w+=|javascript:|<script(?! type)", text
         )
         assert not found, file
-        for form in re.findall(r"<form[^>]*>", text):
-            assert file.name == "ui.html", f"{file}: forms are made by ui.form and ui.filters, not {form}"
+        forms = [form for form in re.findall(r"<form[^>]*>", text) if 'method="get"' not in form]
+        assert not forms or file.name == "ui.html", f"{file}: forms with a token are made by ui.form, not {forms}"
 
 
 def test_script_is_one_small_module() -> None:
