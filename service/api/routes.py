@@ -5,6 +5,7 @@ from fastapi import FastAPI
 from service.api import callbacks, docs, health
 from service.api.admin import adjustments, audit, bulk, dispatch, issuers, tenants, unconfirmed
 from service.api.admin import deliveries as admin_deliveries
+from service.api.admin import end_users as admin_end_users
 from service.api.admin import generations as any_generations
 from service.api.admin import usage as account_usage
 from service.api.admin import webhook_endpoints as admin_webhook_endpoints
@@ -71,6 +72,7 @@ def install(app: FastAPI, *, path_prefix: str = "") -> None:
         callbacks.router,
         admin_deliveries.router,
         admin_webhook_endpoints.router,
+        admin_end_users.router,
         any_generations.router,
         unconfirmed.router,
         adjustments.router,

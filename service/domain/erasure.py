@@ -20,6 +20,12 @@ class Erasure:
     """Generations erased so far."""
     in_flight: int
     """Those of them that fal had at the time. Their data is removed; the records are purged when they end."""
+    deliveries: int = 0
+    """Webhook deliveries erased so far, with their bodies."""
+    videos: int = 0
+    """Videos deleted from the video store so far."""
+    is_blocked: bool = False
+    """Whether a block of the end user stays."""
     remaining: int
     """Generations that are not erased yet."""
     started_at: datetime

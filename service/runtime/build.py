@@ -223,7 +223,7 @@ def _build(core: Core) -> Runtime:
         tenants=TenantServices(
             service=tenants,
             authenticator=authenticator,
-            end_users=EndUsers(stores.end_users, stores.money, core.erasure_jobs, clock=clock),
+            end_users=EndUsers(stores.end_users, stores.end_user_lists, core.erasure_jobs, core.reads, clock=clock),
             usage=Usage(stores.usage, stores.usage_rows, stores.money, core.reads, clock=clock),
             usage_reports=core.usage_reports,
             open_calls=OpenCalls(authenticator),

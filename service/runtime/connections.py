@@ -50,6 +50,7 @@ from service.store.redis.client import CONNECTIONS, Redis
 from service.store.redis.memory import MemoryPolicy
 from service.store.state.heartbeats import HeartbeatStore
 from service.store.state.stored_bytes import StoredBytesStore
+from service.store.tenants.end_user_lists import EndUserLists
 from service.store.tenants.end_users import EndUserStore
 from service.store.tenants.erasures import ErasureStore
 from service.store.tenants.overview import OverviewStore
@@ -240,6 +241,7 @@ class Stores:
         self.adjustments = AdjustmentStore(redis)
         self.prices = PriceStore(redis)
         self.end_users = EndUserStore(redis)
+        self.end_user_lists = EndUserLists(reports)
         self.overviews = OverviewStore(redis)
         self.erasures = ErasureStore(redis)
         self.bulk_jobs = BulkJobStore(redis)

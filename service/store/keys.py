@@ -155,8 +155,13 @@ Tenants and end users
 {sg}:rate_limit:<t>                       string  seconds       when the tenant's calls so far would be due at its rate
 {sg}:tenant:<t>:end_user:<p>              hash    400 days      id as the tenant names the end user, refusals, blocked,
                                                                 block_reason
-{sg}:tenant:<t>:end_user:<p>:erasure      hash    1 week after  state, counts of generations and in_flight, started,
-                                                  its end       finished
+{sg}:tenant:<t>:end_users                 zset    400 days      end users as the tenant names them; score = when the
+                                                                last generation was created. A create removes those of
+                                                                more than 400 days ago, an erasure its own
+{sg}:tenant:<t>:end_user_names            zset    400 days      the same names; score 0, names sort
+{sg}:tenant:<t>:blocked_end_users         zset    -             pseudonyms of blocked end users; score 0
+{sg}:tenant:<t>:end_user:<p>:erasure      hash    1 week after  state, counts of generations, in_flight, deliveries and
+                                                  its end       videos, started, finished
 
 Operators and the audit trail
 {sg}:operators                            zset    -             ids of all operators; score 0
@@ -441,6 +446,18 @@ def slotless_of_tenant(tenant_id: str) -> str:
 
 def end_user(tenant_id: str, pseudonym: str) -> str:
     return f"{TAG}tenant:{tenant_id}:end_user:{pseudonym}"
+
+
+def end_users(tenant_id: str) -> str:
+    return f"{TAG}tenant:{tenant_id}:end_users"
+
+
+def end_user_names(tenant_id: str) -> str:
+    return f"{TAG}tenant:{tenant_id}:end_user_names"
+
+
+def blocked_end_users(tenant_id: str) -> str:
+    return f"{TAG}tenant:{tenant_id}:blocked_end_users"
 
 
 def erasure(tenant_id: str, pseudonym: str) -> str:

@@ -6,7 +6,7 @@ Ids sort by creation, so that times are bounds of an index and an id is a cursor
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from service.domain import ids
 from service.store.redis.client import Redis
@@ -77,10 +77,20 @@ class Range:
         return upper, "[" + ids.lowest(self.prefix, self.created_after + timedelta(milliseconds=1))
 
 
+class Part(Protocol):
+    """Part of an index whose members sort."""
+
+    @property
+    def oldest_first(self) -> bool: ...
+
+    @property
+    def bounds(self) -> tuple[str, str]: ...
+
+
 async def read_page(
     redis: Redis,
     index: Index,
-    part: Range,
+    part: Part,
     *,
     limit: int,
     load: Callable[[Sequence[str]], Awaitable[Sequence[Record | None]]],

@@ -147,6 +147,9 @@ def _history(now: datetime, tenant_id: str, who: str) -> Iterator[Index]:
         yield _SORTED_SET, key, 0.02, (term.replace(b"%", b"%%") + _GENERATIONS.encode(), 0, 0)
     for key in (keys.deliveries_of_tenant(tenant_id), keys.dead_letters_of_tenant(tenant_id), keys.DEAD_LETTERS):
         yield _SORTED_SET, key, 0.08, (_DELIVERIES, 0, 0)
+    for key in (keys.end_users(tenant_id), keys.end_user_names(tenant_id)):
+        yield _SORTED_SET, key, 0.06, ("%032x", 0, 0)
+    yield _SORTED_SET, keys.blocked_end_users(tenant_id), 0.02, ("eu_%032x", 0, 0)
     for period, share in ((day(now)[:7], 0.12), (day(now - timedelta(days=1)), 0.08), (day(now), 0.06)):
         yield _SORTED_SET, keys.usage_of_end_users(tenant_id, period), share, ("eu_%032x", 1_000_000, 1)
     yield _LEDGER, keys.LEDGER, 0.02, (tenant_id, who)

@@ -236,7 +236,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "endpoints.announce": Operation(_announce_test, "refused"),
     "endpoints.announce of a decline": Operation(_announce_decline),
     "erasures.begin": Operation(_begin_erasure),
-    "erasures.count": Operation(lambda w: w.stores.erasures.count(*w.end_user, generations=1, in_flight=0)),
+    "erasures.count": Operation(lambda w: w.stores.erasures.count(*w.end_user, generations=1, in_flight=0, videos=1)),
     "erasures.detach": Operation(lambda w: w.stores.erasures.detach(*w.end_user, [w.queued.id])),
     "erasures.reschedule": Operation(lambda w: w.stores.erasures.reschedule(*w.end_user, NOW)),
     "erasures.end": Operation(lambda w: w.stores.erasures.end(*w.end_user, now=NOW)),

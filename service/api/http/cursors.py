@@ -12,6 +12,8 @@ from service.errors import FieldError, Invalid
 
 Item = TypeVar("Item")
 
+#: In characters: the base64 of a name of 256 characters, each of four bytes at most.
+LONGEST_NAME_CURSOR: Final = 1400
 _OFFSET: Final = re.compile("[0-9]{1,12}")
 
 
@@ -31,6 +33,15 @@ def decode_cursor(cursor: str, prefix: str, pointer: str = "/query/cursor") -> s
     name = _text(cursor)
     if not ids.is_id(prefix, name):
         raise _invalid(pointer)
+    return name
+
+
+def decode_name(cursor: str | None) -> str | None:
+    """Return the text in a cursor of a list by name; None without a cursor. Raises Invalid."""
+    if cursor is None:
+        return None
+    if not (name := _text(cursor)):
+        raise _invalid("/query/cursor")
     return name
 
 

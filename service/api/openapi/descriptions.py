@@ -32,6 +32,7 @@ _RESULTS: Final = {
     "DeliveryView": "The delivery.",
     "DismissedView": "How many were dismissed, and how many are left.",
     "DispatchView": "The state of dispatch.",
+    "EndUserList": "One page of end users.",
     "EndUserView": "The end user.",
     "EndpointList": "All webhook endpoints of the tenant.",
     "EndpointView": "The webhook endpoint.",

@@ -31,6 +31,7 @@ _NAMES: Final = {
     "OpenAIVideoStatus": ("OpenAIVideo", "status"),
     "ReplayStatus": ("ReplayBody", "status"),
     "ModelKind": ("ModelView", "kind"),
+    "RemainsKind": ("RemainsView", "what"),
     "ReferenceTask": ("CreateGeneration", "task"),
     "EstimateBasis": ("EstimatePartsView", "decided_by"),
     "OpenRouterFrameType": ("OpenRouterFrame", "frame_type"),

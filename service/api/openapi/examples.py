@@ -228,6 +228,7 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
     "ModelList": {"models": {"object": "list", "data": [v.MODEL], **_PAGE}},
     "ModelDetailView": {"model": {**v.MODEL, "input_schema": v.INPUT_SCHEMA}},
     "EndUserView": {"end_user": v.END_USER},
+    "EndUserList": {"end_users": {"object": "list", "data": [v.END_USER], **_PAGE}},
     "ErasedView": {
         "erasure": {
             "object": "erasure",
@@ -236,6 +237,15 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
             "generations": 3,
             "in_flight": 0,
             "remaining": 0,
+            "deliveries": 24,
+            "videos": 9,
+            "remains": [
+                {
+                    "what": "money",
+                    "detail": "Sums of money, usage and the ledger, under the pseudonym.",
+                    "until": "2027-03-07T09:32:14.512Z",
+                }
+            ],
             "started_at": "2026-01-31T09:30:00.000Z",
             "finished_at": "2026-01-31T09:30:00.120Z",
         }

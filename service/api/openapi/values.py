@@ -335,6 +335,9 @@ END_USER: Final[EndUserView] = {
     "blocked_at": None,
     "block_reason": None,
     "today": {"held": example_costs.SHORT, "spent": example_costs.TWO_SHORT, "count": 3},
+    "spent_this_month": example_costs.TWO_SHORT,
+    "generations": 3,
+    "last_seen_at": FINISHED,
 }
 ESTIMATE: Final[EstimateView] = {
     "object": "estimate",

@@ -2,16 +2,17 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Query, Response
 
+from service.api.end_user_views import end_user_entry_view, end_user_view, erasure_view
 from service.api.http.audited import AuditedRoute
+from service.api.http.cursors import LONGEST_NAME_CURSOR, decode_name, page_of
 from service.api.http.dependencies import EndUserId, Gateway, Manager, Reader, optional_json_of
-from service.api.schemas import EndUserView, ErasedView
+from service.api.schemas import EndUserList, EndUserView, ErasedView
 from service.domain.erasure import Erasure
-from service.domain.generation_view import rfc3339
-from service.domain.pricing import usd
 from service.domain.reason import BlockReason
-from service.usecases.tenants.end_users import EndUser
+from service.domain.request import END_USER_LENGTH
+from service.runtime import Runtime
 
 router = APIRouter(prefix="/v1/end-users", tags=["end users"], route_class=AuditedRoute)
 
@@ -19,6 +20,28 @@ router = APIRouter(prefix="/v1/end-users", tags=["end users"], route_class=Audit
 async def _is_known(gateway: Gateway, caller: Manager, end_user_id: EndUserId) -> None:
     """Raise NotFound before the body is read: an end user of another tenant looks like none, whatever the body."""
     await gateway.tenants.end_users.require_known(caller, end_user_id)
+
+
+@router.get(
+    "",
+    summary="List end users",
+    description="End users that created a generation in the last 400 days, by id; `blocked=true`: blocked ones, by "
+    "pseudonym, those whose id was erased too. A page may be shorter than `limit` and not be the last one.",
+)
+async def list_end_users(
+    gateway: Gateway,
+    caller: Reader,
+    prefix: Annotated[
+        str, Query(max_length=END_USER_LENGTH, description="Only ids that begin with this. Default: all.")
+    ] = "",
+    blocked: Annotated[bool | None, Query(description="Only blocked ones, or only others. Default: all.")] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: Annotated[str | None, Query(max_length=LONGEST_NAME_CURSOR)] = None,
+) -> EndUserList:
+    page = await gateway.tenants.end_users.page(
+        caller, prefix=prefix, blocked=blocked, limit=limit, after=decode_name(cursor)
+    )
+    return page_of([end_user_entry_view(each) for each in page.items], page.after)
 
 
 @router.post(
@@ -34,7 +57,7 @@ async def block_end_user(
     body: Annotated[BlockReason, optional_json_of(BlockReason)],
     end_user_id: EndUserId,
 ) -> EndUserView:
-    return _view(end_user_id, await gateway.tenants.end_users.block(caller, end_user_id, body.reason))
+    return end_user_view(end_user_id, await gateway.tenants.end_users.block(caller, end_user_id, body.reason))
 
 
 @router.post(
@@ -44,7 +67,7 @@ async def block_end_user(
     "deleted. Does nothing if the end user is not blocked.",
 )
 async def unblock_end_user(gateway: Gateway, caller: Manager, end_user_id: EndUserId) -> EndUserView:
-    return _view(end_user_id, await gateway.tenants.end_users.unblock(caller, end_user_id))
+    return end_user_view(end_user_id, await gateway.tenants.end_users.unblock(caller, end_user_id))
 
 
 @router.get(
@@ -53,23 +76,23 @@ async def unblock_end_user(gateway: Gateway, caller: Manager, end_user_id: EndUs
     description="The erasure that runs, or the last one, for a week after its end.",
 )
 async def read_erasure(gateway: Gateway, caller: Reader, end_user_id: EndUserId) -> ErasedView:
-    return _erasure(end_user_id, await gateway.tenants.end_users.erasure(caller, end_user_id))
+    return _receipt(gateway, end_user_id, await gateway.tenants.end_users.erasure(caller, end_user_id))
 
 
 @router.get(
     "/{end_user_id:path}",
     summary="Read an end user",
-    description="Pseudonym, block, refusals by fal's content policy, and the money and count of today.",
+    description="Pseudonym, block, refusals by fal's content policy, money, and when it was last seen.",
 )
 async def read_end_user(gateway: Gateway, caller: Reader, end_user_id: EndUserId) -> EndUserView:
-    return _view(end_user_id, await gateway.tenants.end_users.get(caller, end_user_id))
+    return end_user_view(end_user_id, await gateway.tenants.end_users.get(caller, end_user_id))
 
 
 @router.delete(
     "/{end_user_id:path}",
     summary="Erase an end user",
-    description="Deletes prompts, outputs, stored videos, webhook bodies and the name. Sums of money stay. Files at "
-    "fal stay as long as fal keeps them. 200: done. 202: workers continue, and `GET …/erasure` shows the progress. "
+    description="Deletes prompts, outputs, stored videos, webhook bodies and the name. `remains` lists "
+    "what stays, and for how long. 200: done. 202: workers continue, and `GET …/erasure` shows the progress. "
     "Generations that are created for the end user before the end are erased too.",
     responses={
         200: {"description": "Erased."},
@@ -79,29 +102,8 @@ async def read_end_user(gateway: Gateway, caller: Reader, end_user_id: EndUserId
 async def erase_end_user(gateway: Gateway, caller: Manager, end_user_id: EndUserId, response: Response) -> ErasedView:
     found = await gateway.tenants.end_users.erase(caller, end_user_id)
     response.status_code = 200 if found.state == "done" else 202
-    return _erasure(end_user_id, found)
+    return _receipt(gateway, end_user_id, found)
 
 
-def _erasure(end_user_id: str, found: Erasure) -> ErasedView:
-    return {
-        "object": "erasure",
-        "end_user_id": end_user_id,
-        "state": found.state,
-        "generations": found.generations,
-        "in_flight": found.in_flight,
-        "remaining": found.remaining,
-        "started_at": rfc3339(found.started_at),
-        "finished_at": None if found.finished_at is None else rfc3339(found.finished_at),
-    }
-
-
-def _view(end_user_id: str, found: EndUser) -> EndUserView:
-    return {
-        "id": end_user_id,
-        "object": "end_user",
-        "pseudonym": found.record.pseudonym,
-        "refusals": found.record.refusals,
-        "blocked_at": found.record.blocked_at,
-        "block_reason": found.record.block_reason,
-        "today": {"held": usd(found.today.held), "spent": usd(found.today.spent), "count": found.today.count},
-    }
+def _receipt(gateway: Runtime, end_user_id: str, found: Erasure) -> ErasedView:
+    return erasure_view(end_user_id, found, gateway.tenants.end_users.remains(found))

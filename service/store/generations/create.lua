@@ -9,7 +9,7 @@
 -- KEYS  generation, idempotency (unused without an idempotency key), generations, tenant_generations,
 --       end_user_generations, generation_terms, tenant_generation_terms, due_dispatch, due_sweep, nudged_dispatch,
 --       tenant_month, end_user_day, account_day (the three budget windows),
---       ledger, tenant_queue, end_user, usage, active_tenants, idle_tenants, virtual_time, gate,
+--       ledger, tenant_queue, end_user, end_users, end_user_names, usage, active_tenants, idle_tenants, virtual_time, gate,
 --       undelivered_responses (unused where response_ms is ""), tenant, tenant_deliveries, draft (record of the
 --       draft's generation; unused where draft_must_exist is ""), account_usage, spending_of_day, spending_of_month,
 --       tenants_of_month
@@ -18,7 +18,8 @@
 --       account_day_limit (each "" without a limit), end_user_daily_limit (generations; "": none), queue_limit
 --       (generations; "": none), daily_limit (generations of the tenant), new_end_users_limit (of a day),
 --       deliveries_limit (stored ones; each "" without a limit), tenant_id, end_user_id (as the tenant names it; "":
---       none), retention_seconds (of money, usage and names), oldest_ledger_entry (older ones are trimmed), rank (in the
+--       none), retention_seconds (of money, usage and names), oldest_ledger_entry (older ones are trimmed, and
+--       end users without a newer generation), rank (in the
 --       tenant's queue), response_ms (until then its response is being sent; "": responses are not tracked), now_ms,
 --       resend_window_ms, waits ("1": create nothing while a response to an equal request is being sent), attempt
 --       ("first": the request was not sent before; "repeat": it was, so the first response of an equal request counts as
@@ -136,6 +137,16 @@ redis.call("XADD", ledger_key, "MINID", "~", oldest_ledger_entry, "*", "k", "hol
 if end_user_id ~= "" then
   redis.call("HSETNX", end_user_key, "id", end_user_id)
   redis.call("EXPIRE", end_user_key, retention_seconds)
+  if redis.call("ZADD", end_users_key, now_ms, end_user_id) == 1 then
+    redis.call("ZADD", end_user_names_key, 0, end_user_id)
+  end
+  -- Two a create: more than a create adds.
+  for _, name in ipairs(redis.call("ZRANGEBYSCORE", end_users_key, "-inf", oldest_ledger_entry, "LIMIT", 0, 2)) do
+    redis.call("ZREM", end_users_key, name)
+    redis.call("ZREM", end_user_names_key, name)
+  end
+  redis.call("EXPIRE", end_users_key, retention_seconds)
+  redis.call("EXPIRE", end_user_names_key, retention_seconds)
 end
 book("m:" .. model .. ":created", 1)
 book("m:" .. model .. ":held", cost)

@@ -21,7 +21,7 @@ _MOST_ENTRIES: Final = 5000
 _SLICE: Final = 250
 #: First parts of names of fields; see keys.py.
 _MODEL, _COST, _REFUSED = "m", "cost", "refused"
-_COUNTED: Final = ("created", "new_end_users", "spent", "draft_direct", "draft_spent")
+_COUNTED: Final = ("acts", "created", "new_end_users", "spent", "draft_direct", "draft_spent")
 
 
 class UsageStore:

@@ -3,7 +3,8 @@
 --
 -- WHEN FULL  runs
 -- KEYS  tenant, api_keys, tenants, tenant_queue, tenant_slots, slotless, pending_deliveries, active_tenants,
---       idle_tenants, paused_tenants, endpoints, failing_receivers, deleted_tenant, budget_shares, trusted_issuers
+--       idle_tenants, paused_tenants, endpoints, failing_receivers, deleted_tenant, budget_shares,
+--       trusted_issuers, end_users, end_user_names, blocked_end_users
 -- ARGV  version (at which it may be deleted; "": any), tenant_id, api_key_prefix (of the keys of API keys), used_suffix
 --       (of the keys of their last uses),
 --       endpoint_prefix, health_suffix (of the keys of the health of its endpoints), deleted (record of the deletion),
@@ -44,4 +45,5 @@ if before then -- a second deletion keeps the record of the first one
   redis.call("SET", deleted_tenant_key, deleted, "EX", retention_seconds)
 end
 redis.call("DEL", tenant_key, api_keys_key, endpoints_key, trusted_issuers_key)
+redis.call("UNLINK", end_users_key, end_user_names_key, blocked_end_users_key) -- may have a million entries
 return {0, 0}

@@ -9,6 +9,7 @@ from service.store import keys
 from service.store.redis.client import Redis, Script
 
 _BLOCK: Final = Script("block_end_user")
+_FORGET: Final = Script("forget_end_user")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,12 @@ class EndUserStore:
         """Block an end user until an unblock: the record no longer expires. False: the tenant was deleted."""
         blocked = await self._redis.run(
             _BLOCK,
-            {"end_user": keys.end_user(tenant_id, pseudonym), "tenant": keys.tenant(tenant_id)},
-            {"blocked_at": rfc3339(now), "reason": reason or ""},
+            {
+                "end_user": keys.end_user(tenant_id, pseudonym),
+                "tenant": keys.tenant(tenant_id),
+                "blocked_end_users": keys.blocked_end_users(tenant_id),
+            },
+            {"pseudonym": pseudonym, "blocked_at": rfc3339(now), "reason": reason or ""},
         )
         return bool(blocked)
 
@@ -52,6 +57,7 @@ class EndUserStore:
             (
                 ("EXISTS", keys.tenant(tenant_id)),
                 ("HDEL", name, "blocked", "block_reason"),
+                ("ZREM", keys.blocked_end_users(tenant_id), pseudonym),
                 ("EXPIRE", name, keys.MONEY_RETENTION_SECONDS),
             )
         )
@@ -59,7 +65,15 @@ class EndUserStore:
 
     async def forget(self, tenant_id: str, pseudonym: str) -> None:
         """Delete the name, the refusals and the reason of a block. The block itself stays: it contains no name."""
-        await self._redis.execute("HDEL", keys.end_user(tenant_id, pseudonym), "id", "refusals", "block_reason")
+        await self._redis.run(
+            _FORGET,
+            {
+                "end_user": keys.end_user(tenant_id, pseudonym),
+                "end_users": keys.end_users(tenant_id),
+                "end_user_names": keys.end_user_names(tenant_id),
+            },
+            {},
+        )
 
 
 def _text(value: bytes | None) -> str | None:

@@ -53,6 +53,8 @@ class ErasureStore:
             {
                 "erasure": keys.erasure(tenant_id, pseudonym),
                 "end_user": keys.end_user(tenant_id, pseudonym),
+                "end_users": keys.end_users(tenant_id),
+                "end_user_names": keys.end_user_names(tenant_id),
                 "end_user_generations": keys.generations_of_end_user(tenant_id, pseudonym),
                 "due_sweep": keys.due(WorkQueue.SWEEP),
             },
@@ -66,14 +68,15 @@ class ErasureStore:
 
     async def load(self, tenant_id: str, pseudonym: str) -> Erasure | None:
         """Return the running or last erasure; None: there was none."""
-        names = ("state", "generations", "in_flight", "started", "finished")
-        found, remaining = await self._redis.gather(
+        names = ("state", "generations", "in_flight", "started", "finished", "deliveries", "videos")
+        found, remaining, blocked = await self._redis.gather(
             (
                 ("HMGET", keys.erasure(tenant_id, pseudonym), *names),
                 ("ZCARD", keys.generations_of_end_user(tenant_id, pseudonym)),
+                ("HEXISTS", keys.end_user(tenant_id, pseudonym), "blocked"),
             )
         )
-        state, generations, in_flight, started, finished = found
+        state, generations, in_flight, started, finished, deliveries, videos = found
         if state is None:
             return None
         return Erasure(
@@ -82,6 +85,9 @@ class ErasureStore:
             state="done" if state == b"done" else "running",
             generations=int(generations or 0),
             in_flight=int(in_flight or 0),
+            deliveries=int(deliveries or 0),
+            videos=int(videos or 0),
+            is_blocked=bool(blocked),
             remaining=remaining if state == b"running" else 0,
             started_at=ids.from_milliseconds(int(started)),
             finished_at=moment(finished),
@@ -99,12 +105,10 @@ class ErasureStore:
         index = keys.generations_of_end_user(tenant_id, pseudonym)
         return int(await self._redis.execute("ZREM", index, *generation_ids))
 
-    async def count(self, tenant_id: str, pseudonym: str, *, generations: int, in_flight: int) -> None:
-        """Add to the counts of erased generations and of those that were in flight."""
+    async def count(self, tenant_id: str, pseudonym: str, **counts: int) -> None:
+        """Add to the counts of what was erased, and of generations that were in flight."""
         key = keys.erasure(tenant_id, pseudonym)
-        await self._redis.gather(
-            (("HINCRBY", key, "generations", generations), ("HINCRBY", key, "in_flight", in_flight))
-        )
+        await self._redis.gather(("HINCRBY", key, name, count) for name, count in counts.items())
 
     async def reschedule(self, tenant_id: str, pseudonym: str, until: datetime) -> None:
         """Set when the sweep continues the erasure, unless it has ended."""

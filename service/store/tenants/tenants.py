@@ -159,6 +159,9 @@ class TenantStore:
                 "deleted_tenant": keys.deleted_tenant(tenant.id),
                 "budget_shares": keys.BUDGET_SHARES,
                 "trusted_issuers": keys.trusted_issuers_of_tenant(tenant.id),
+                "end_users": keys.end_users(tenant.id),
+                "end_user_names": keys.end_user_names(tenant.id),
+                "blocked_end_users": keys.blocked_end_users(tenant.id),
             },
             {
                 "version": tenant.version if unchanged else "",

@@ -1,16 +1,20 @@
 """End users of a tenant: read, block and erase them; and trace a pseudonym, for operators."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from datetime import timedelta
 from typing import Final
 
 from service.clock import Clock
 from service.domain import budgets, end_user
-from service.domain.budgets import Scope, Standing
 from service.domain.erasure import Erasure
+from service.domain.remains import Remains, remains
 from service.domain.tenant import Tenant
 from service.errors import NotFound, Unauthenticated
-from service.store.money.money import MoneyStore
+from service.store.keys import MONEY_RETENTION_SECONDS
+from service.store.paging import Page
+from service.store.tenants.end_user_lists import EndUserEntry, EndUserLists
 from service.store.tenants.end_users import EndUserRecord, EndUserStore
+from service.usecases.generations.concurrency import ReadQueue
 from service.usecases.tenants.authentication import UNKNOWN_KEY
 from service.usecases.tenants.erasure import ErasureJobs
 from service.usecases.trail.recording import note, note_target
@@ -18,39 +22,61 @@ from service.usecases.trail.recording import note, note_target
 _UNKNOWN: Final = "There is no such end user."
 
 
-@dataclass(frozen=True, slots=True)
-class EndUser:
-    record: EndUserRecord
-    today: Standing
-
-
 class EndUsers:
     def __init__(
         self,
         end_users: EndUserStore,
-        money_store: MoneyStore,
+        lists: EndUserLists,
         erasing: ErasureJobs,
+        reads: ReadQueue,
         *,
         clock: Clock,
     ) -> None:
         self._end_users = end_users
-        self._money = money_store
+        self._lists = lists
         self._erasing = erasing
+        self._reads = reads
         self._clock = clock
 
-    async def get(self, tenant: Tenant, end_user_id: str) -> EndUser:
+    async def page(
+        self, tenant: Tenant, *, prefix: str = "", blocked: bool | None = None, limit: int, after: str | None
+    ) -> Page[EndUserEntry]:
+        """Return a page of the end users whose id begins with ``prefix``. A page may be short and not the last one.
+
+        Blocked ones (``blocked``) are listed by pseudonym, with those whose id was erased, all others by id.
+        """
+        day = budgets.day(self._clock())
+
+        def matches(entry: EndUserEntry) -> bool:
+            fits = blocked in (None, entry.record.blocked_at is not None)
+            return fits and (entry.record.end_user_id or "").startswith(prefix)
+
+        async with self._reads.turn(tenant.id):
+            if blocked:
+                return await self._lists.blocked(tenant.id, matches=matches, day=day, limit=limit, after=after)
+            return await self._lists.by_name(
+                tenant.id,
+                prefix,
+                pseudonym_of=lambda name: end_user.pseudonym(tenant, name),
+                matches=matches,
+                day=day,
+                limit=limit,
+                after=after,
+            )
+
+    async def get(self, tenant: Tenant, end_user_id: str) -> EndUserEntry:
         """Return an end user. Raises NotFound if the tenant has none of this id, even if another tenant has."""
-        record, now = await self._known(tenant, end_user_id), self._clock()
-        standings = await self._money.standings(
-            tenant.id, record.pseudonym, today=budgets.day(now), this_month=budgets.month(now)
-        )
-        return EndUser(record, standings[Scope.END_USER_DAY])
+        pseudonym = end_user.pseudonym(tenant, end_user_id)
+        found = await self._lists.load(tenant.id, pseudonym, budgets.day(self._clock()))
+        if not _is_known(found.record):
+            raise NotFound(_UNKNOWN)
+        return found
 
     async def require_known(self, tenant: Tenant, end_user_id: str) -> None:
         """Raise NotFound if the tenant has no end user of this id."""
         await self._known(tenant, end_user_id)
 
-    async def block(self, tenant: Tenant, end_user_id: str, reason: str | None = None) -> EndUser:
+    async def block(self, tenant: Tenant, end_user_id: str, reason: str | None = None) -> EndUserEntry:
         """Refuse new generations of an end user. Without ``reason``, the reason of an earlier block stays.
 
         Raises:
@@ -64,7 +90,7 @@ class EndUsers:
             raise Unauthenticated(UNKNOWN_KEY)
         return await self.get(tenant, end_user_id)
 
-    async def unblock(self, tenant: Tenant, end_user_id: str) -> EndUser:
+    async def unblock(self, tenant: Tenant, end_user_id: str) -> EndUserEntry:
         """Accept new generations of an end user again. Raises as ``block``."""
         found = await self.get(tenant, end_user_id)  # before: of an erased end user nothing is left afterwards
         note_target(found.record.pseudonym)
@@ -104,9 +130,13 @@ class EndUsers:
             raise NotFound("There is no erasure of this end user.")
         return found
 
+    def remains(self, erasure: Erasure) -> list[Remains]:
+        """Return what an erasure does not delete, and for how long it stays."""
+        return remains(erasure, money_retention=timedelta(seconds=MONEY_RETENTION_SECONDS))
+
     async def _known(self, tenant: Tenant, end_user_id: str) -> EndUserRecord:
         record = await self._end_users.load(tenant.id, end_user.pseudonym(tenant, end_user_id))
-        if record.end_user_id is None and record.blocked_at is None:
+        if not _is_known(record):
             raise NotFound(_UNKNOWN)
         return record
 
@@ -116,3 +146,7 @@ class EndUsers:
         if record is None or record.end_user_id is None:
             raise NotFound("This tenant has no such pseudonym, or it was erased.")
         return record
+
+
+def _is_known(record: EndUserRecord) -> bool:
+    return record.end_user_id is not None or record.blocked_at is not None

@@ -4,8 +4,9 @@ The job is durable and resumable. It reads the end user's index of generations.
 """
 
 import asyncio
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Final, Literal
 
 from service.clock import Clock
 from service.domain import erasure, transitions
@@ -28,6 +29,19 @@ _CLAIM_SECONDS: Final = 20.0
 _CALL_LEASE: Final = timedelta(seconds=60)
 #: Generations that are erased concurrently.
 _PAGE: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What was done with one generation.
+
+    ``stripped``: its data is removed, and the record stays while fal has the job. ``erased``: it is deleted.
+    ``absent``: there is no record. ``moved``: it changed after it was read, and is read again from the index.
+    """
+
+    kind: Literal["stripped", "erased", "absent", "moved"]
+    deliveries: int = 0
+    videos: int = 0
 
 
 class ErasureJobs:
@@ -92,32 +106,44 @@ class ErasureJobs:
     async def _erase_page(self, tenant_id: str, pseudonym: str, page: list[str]) -> int:
         """Return how many are done. All are tried; then the first error is raised."""
         outcomes = await asyncio.gather(*map(self._erase_one, page), return_exceptions=True)
-        stripped = [name for name, outcome in zip(page, outcomes, strict=True) if outcome == "stripped"]
+        done = {
+            name: outcome
+            for name, outcome in zip(page, outcomes, strict=True)
+            if not isinstance(outcome, BaseException)
+        }
+        stripped = [name for name, outcome in done.items() if outcome.kind == "stripped"]
         in_flight = await self._erasures.detach(tenant_id, pseudonym, stripped)
-        absent = [name for name, outcome in zip(page, outcomes, strict=True) if outcome == "absent"]
-        gone = await self._erasures.detach(tenant_id, pseudonym, absent)
-        erased = outcomes.count("erased") + in_flight
-        await self._erasures.count(tenant_id, pseudonym, generations=erased, in_flight=in_flight)
+        gone = await self._erasures.detach(
+            tenant_id, pseudonym, [name for name, outcome in done.items() if outcome.kind == "absent"]
+        )
+        erased = sum(outcome.kind == "erased" for outcome in done.values()) + in_flight
+        await self._erasures.count(
+            tenant_id,
+            pseudonym,
+            generations=erased,
+            in_flight=in_flight,
+            deliveries=sum(outcome.deliveries for outcome in done.values()),
+            videos=sum(outcome.videos for outcome in done.values()),
+        )
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 raise outcome
         return erased + gone
 
-    async def _erase_one(self, name: str) -> str:
-        """Erase one generation; return what was done.
-
-        ``stripped``: its data is removed, and the record stays while fal has the job. ``erased``: it is deleted.
-        ``absent``: there is no record. ``moved``: it changed after it was read, and is read again from the index.
-        """
+    async def _erase_one(self, name: str) -> _Outcome:
+        """Erase one generation; return what was done."""
         g = await self._transitions.apply(name, lambda current: transitions.erase(current, self._clock()))
         if g is not None and not g.is_terminal:
             await self._deliveries.delete(g.tenant_id, g.deliveries)  # their bodies contain the erased data
-            return "stripped"
+            return _Outcome("stripped", deliveries=len(g.deliveries))
         ended = g or await self._generations.load(name)
         if ended is None:
-            return "absent"
+            return _Outcome("absent")
         if not ended.is_terminal:
-            return "moved"
+            return _Outcome("moved")
         await videos.delete(self._videos, ended)
         await self._deliveries.delete(ended.tenant_id, ended.deliveries)
-        return "erased" if await self._generations.purge(ended) else "moved"
+        if not await self._generations.purge(ended):
+            return _Outcome("moved")
+        kept = ended.stored_video is not None and self._videos is not None
+        return _Outcome("erased", deliveries=len(ended.deliveries), videos=int(kept))

@@ -90,7 +90,11 @@ ROUTES: Final[dict[str, Row]] = {
     "/admin/v1/paid-and-lost": Row("operator", ("limit=1000",)),
     "/admin/v1/tenants": Row("operator", ("limit=1000",)),
     "/admin/v1/tenants/{tenant_id}": Row("operator"),
+    "/admin/v1/tenants/{tenant_id}/end-users": Row(
+        "operator", ("limit=100", "limit=100&prefix=9", "limit=100&blocked=true", "limit=100&blocked=true&prefix=none")
+    ),
     "/admin/v1/tenants/{tenant_id}/end-users/{pseudonym}": Row("operator"),
+    "/admin/v1/tenants/{tenant_id}/end-users/{end_user_id}/erasure": Row("operator"),
     "/admin/v1/tenants/{tenant_id}/issuers": Row("operator"),
     "/admin/v1/tenants/{tenant_id}/issuers/{issuer_id}": Row("operator"),
     "/admin/v1/tenants/{tenant_id}/keys": Row("operator"),
@@ -132,6 +136,7 @@ ROUTES: Final[dict[str, Row]] = {
         ),
     ),
     "/v1/deliveries/{delivery_id}": Row("tenant"),
+    "/v1/end-users": Row("tenant", ("limit=100", "limit=100&prefix=9", "limit=100&blocked=true")),
     "/v1/end-users/{end_user_id}": Row("tenant"),
     "/v1/end-users/{end_user_id}/erasure": Row("tenant"),
     "/v1/generations": Row(

@@ -227,7 +227,11 @@ async def test_purge_deletes_everything_or_nothing(racers: list[Redis]) -> None:
     assert Counter(purged) == {True: 1, False: RACERS - 1}
     left = {name.decode() for name in await racers[0].execute("KEYS", "*")}
     sums = (f"{keys.TAG}money:", f"{keys.TAG}usage:", keys.LEDGER, f"{keys.TAG}nudged:", keys.ACTIVE_TENANTS)
-    assert {name for name in left if not name.startswith(sums)} == {keys.end_user(g.tenant_id, g.end_user)}
+    assert {name for name in left if not name.startswith(sums)} == {
+        keys.end_user(g.tenant_id, g.end_user),
+        keys.end_users(g.tenant_id),
+        keys.end_user_names(g.tenant_id),
+    }
 
 
 async def _at_fal(redis: Redis) -> Generation:

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from service.domain.end_user import pseudonym
+from service.domain.generation_view import rfc3339
 from service.domain.tenant import Tenant
 from service.runtime import Runtime
 from service.store import keys
@@ -63,7 +64,7 @@ def refuse(runtime: Runtime) -> Callable[..., Awaitable[None]]:
 
 
 async def test_end_user_is_known_to_its_tenant_only(
-    api: httpx.AsyncClient, other_api: httpx.AsyncClient, tenant: Tenant
+    api: httpx.AsyncClient, other_api: httpx.AsyncClient, tenant: Tenant, clock: Clock
 ) -> None:
     assert (await api.get(path("customer-7"))).status_code == 404
     cost = (await create(api)).json()["cost"]["estimated"]
@@ -75,6 +76,9 @@ async def test_end_user_is_known_to_its_tenant_only(
         "blocked_at": None,
         "block_reason": None,
         "today": {"held": cost, "spent": "0.000000", "count": 1},
+        "spent_this_month": "0.000000",
+        "generations": 1,
+        "last_seen_at": rfc3339(clock()),
     }
     other = await other_api.get(path("customer-7"))
     assert (other.status_code, other.json()["code"]) == (404, "not_found")

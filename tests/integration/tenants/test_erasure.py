@@ -100,13 +100,25 @@ async def test_erasure_leaves_only_sums(api: httpx.AsyncClient, runtime: Runtime
 
     answer = await api.delete(PATH)
 
-    assert answer.json() == {
+    remains = {each["what"]: each["until"] for each in answer.json().pop("remains")}
+    assert remains == {
+        "fal_files": None,
+        "fal_history": rfc3339(clock() + timedelta(days=30)),
+        "money": rfc3339(clock() + timedelta(days=400)),
+        "logs": None,
+        "backups": None,
+        "receivers": None,
+    }
+    assert {**answer.json(), "remains": []} == {
         "object": "erasure",
         "end_user_id": NAME,
         "state": "done",
         "generations": 4,
         "in_flight": 0,
         "remaining": 0,
+        "deliveries": 3,
+        "videos": 0,
+        "remains": [],
         "started_at": rfc3339(clock()),
         "finished_at": rfc3339(clock()),
     }

@@ -33,6 +33,7 @@ SCOPES = {
     ("GET", "/v1/generations/{generation_id}"): Scope.READ,
     ("GET", "/v1/generations/{generation_id}/video"): Scope.READ,
     ("GET", "/v1/generations/{generation_id}/events"): Scope.READ,
+    ("GET", "/v1/end-users"): Scope.READ,
     ("GET", "/v1/end-users/{end_user_id}"): Scope.READ,
     ("GET", "/v1/end-users/{end_user_id}/erasure"): Scope.READ,
     ("GET", "/v1/usage"): Scope.READ,
