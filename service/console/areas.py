@@ -36,7 +36,18 @@ AREAS: Final = (
         ),
     ),
     Area("Money", (Entry("/money", "Today", Role.VIEWER),)),
-    Area("Tenant", (Entry("/tenant", "Overview", Scope.READ),)),
+    Area(
+        "Tenant",
+        (
+            Entry("/tenant", "Overview", Scope.READ),
+            Entry("/tenant/generations", "Generations", Scope.READ),
+            Entry("/tenant/usage", "Usage", Scope.READ),
+            Entry("/tenant/endpoints", "Webhooks", Scope.READ),
+            Entry("/tenant/deliveries", "Deliveries", Scope.READ),
+            Entry("/tenant/end-users", "End users", Scope.READ),
+            Entry("/tenant/keys", "Keys", Scope.READ),
+        ),
+    ),
 )
 
 

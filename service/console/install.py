@@ -8,11 +8,18 @@ from service.console.oncall.bulk import bulk
 from service.console.oncall.status import status
 from service.console.oncall.tenants import tenants
 from service.console.oncall.unconfirmed import unconfirmed
+from service.console.tenant.account import account
+from service.console.tenant.end_users import end_users
+from service.console.tenant.generations import generations
 from service.console.tenant.overview import tenant
+from service.console.tenant.webhooks import webhooks
 from service.console.unknown import unknown
 
 
 def install(app: FastAPI) -> None:
     """Add the routes. A new module of pages adds its ``ConsoleRoutes`` here."""
-    for module in (login, status, tenants, unconfirmed, bulk, money, tenant, unknown):
+    for module in (
+        *(login, status, tenants, unconfirmed, bulk, money),
+        *(tenant, generations, account, webhooks, end_users, unknown),
+    ):
         app.router.routes.extend(module.routes)

@@ -225,7 +225,7 @@ async def _response(request: Request, result: Page | Redirect | Response, resume
     session_id = cookies.read(request, cookies.SESSION)
     match result:
         case Page():
-            return render(request, result, resumed, secret=session_id)
+            return render(request, result, resumed, secret=session_id, media=result.media)
         case Redirect():
             if result.message:
                 await _leave_message(request, session_id, result.message)

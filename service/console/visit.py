@@ -29,6 +29,8 @@ class Page:
     status: int = 200
     parents: tuple[tuple[str, str], ...] = ()
     """Path and title of each page above this one, below its area."""
+    media: tuple[str, ...] = ()
+    """Other origins whose videos the page shows."""
 
 
 @dataclass(frozen=True, slots=True)

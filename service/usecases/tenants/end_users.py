@@ -19,6 +19,8 @@ from service.usecases.tenants.authentication import UNKNOWN_KEY
 from service.usecases.tenants.erasure import ErasureJobs
 from service.usecases.trail.recording import note, note_target
 
+__all__ = ["EndUserEntry", "EndUsers"]
+
 _UNKNOWN: Final = "There is no such end user."
 
 

@@ -18,9 +18,10 @@ from service.api.http.raw_route import QueryRoute, RawRoute
 from service.api.http.request_headers import header
 from service.api.http.response_receipt import NotedResponse
 from service.api.http.responses import json_response
+from service.api.http.video_response import video_response
 from service.api.v1.generations import check_fields, check_images
 from service.api.v1.uploads import FORM
-from service.api.v1.videos import RANGE, VIDEO, video_response
+from service.api.v1.videos import RANGE, VIDEO
 from service.domain import ids
 from service.domain.generation import Generation
 from service.domain.generation_filter import Filter

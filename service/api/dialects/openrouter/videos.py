@@ -14,7 +14,8 @@ from service.api.http.path_prefix import PREFIX
 from service.api.http.raw_route import RawRoute
 from service.api.http.response_receipt import NotedResponse
 from service.api.http.responses import json_response
-from service.api.v1.videos import RANGE, VIDEO, video_response
+from service.api.http.video_response import video_response
+from service.api.v1.videos import RANGE, VIDEO
 from service.domain import openrouter_view
 from service.domain.tenant import Scope
 from service.errors import NotFound

@@ -1,0 +1,45 @@
+"""Lists of the console: filters and cursors are in the URL."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import TypeVar
+from urllib.parse import urlencode
+
+from service.api.http.cursors import decode_cursor, encode_cursor
+from service.console.visit import Visit
+from service.errors import FieldError, Invalid
+
+Value = TypeVar("Value", bound=StrEnum)
+
+
+def choice_of(visit: Visit, name: str, kind: type[Value]) -> Value | None:
+    """Return the filter ``name``; None: all. Raises Invalid: it is no value of ``kind``."""
+    text = visit.query.get(name, "")
+    try:
+        return kind(text) if text else None
+    except ValueError:
+        raise Invalid(FieldError(f"/query/{name}", "is not a value of this filter", "enum")) from None
+
+
+def text_of(visit: Visit, name: str) -> str | None:
+    """Return the filter ``name`` without spaces around it; None: all."""
+    return visit.query.get(name, "").strip() or None
+
+
+def cursor_of(visit: Visit, prefix: str) -> str | None:
+    """Return the id after which the page begins. Raises Invalid."""
+    cursor = visit.query.get("cursor")
+    return decode_cursor(cursor, prefix) if cursor else None
+
+
+def next_target(visit: Visit, path: str, after: str | None, names: Iterable[str]) -> str | None:
+    """Return path and query of the next page with the same filters; None: this is the last one."""
+    if after is None:
+        return None
+    kept = [(name, visit.query[name]) for name in names if visit.query.get(name)]
+    return f"{path}?{urlencode([*kept, ('cursor', encode_cursor(after))])}"
+
+
+def options_of(kind: type[StrEnum]) -> list[tuple[str, str]]:
+    """Return the options of a filter: all, and each value."""
+    return [("", "all"), *((each.value, each.value) for each in kind)]
