@@ -35,7 +35,15 @@ AREAS: Final = (
             Entry("/oncall/bulk", "Bulk jobs", Role.VIEWER),
         ),
     ),
-    Area("Money", (Entry("/money", "Today", Role.VIEWER),)),
+    Area(
+        "Money",
+        (
+            Entry("/money", "Overview", Role.VIEWER),
+            Entry("/money/usage", "Usage", Role.VIEWER),
+            Entry("/money/budgets", "Budgets", Role.VIEWER),
+            Entry("/money/audit", "Audit", Role.VIEWER),
+        ),
+    ),
     Area(
         "Tenant",
         (

@@ -3,7 +3,10 @@
 from fastapi import FastAPI
 
 from service.console.login import login
+from service.console.money.audit import audit
+from service.console.money.ledger import ledger
 from service.console.money.overview import money
+from service.console.money.usage import usage
 from service.console.oncall.bulk import bulk
 from service.console.oncall.status import status
 from service.console.oncall.tenants import tenants
@@ -19,7 +22,7 @@ from service.console.unknown import unknown
 def install(app: FastAPI) -> None:
     """Add the routes. A new module of pages adds its ``ConsoleRoutes`` here."""
     for module in (
-        *(login, status, tenants, unconfirmed, bulk, money),
+        *(login, status, tenants, unconfirmed, bulk, money, usage, ledger, audit),
         *(tenant, generations, account, webhooks, end_users, unknown),
     ):
         app.router.routes.extend(module.routes)

@@ -53,6 +53,7 @@ from service.usecases.operations.audit_jobs import AuditJobs
 from service.usecases.operations.bulk.jobs import BulkJobs
 from service.usecases.operations.desk import UnconfirmedDesk
 from service.usecases.operations.doctor import Doctor
+from service.usecases.operations.generation_ledger import GenerationLedgers
 from service.usecases.operations.generations import GenerationSearch
 from service.usecases.operations.readiness import Readiness
 from service.usecases.operations.status import StatusService
@@ -138,6 +139,7 @@ class OperationServices:
     desk: UnconfirmedDesk
     adjustments: AdjustmentService
     usage: AccountUsage
+    ledgers: GenerationLedgers
     audit: Audit
     audit_jobs: AuditJobs
     bulk_jobs: BulkJobs
@@ -421,8 +423,9 @@ def _operations(
             clock=clock,
         ),
         adjustments=AdjustmentService(stores.generations, stores.adjustments),
+        ledgers=GenerationLedgers(stores.generations, stores.ledger_lines),
         usage=AccountUsage(
-            stores.usage, stores.usage_rows, stores.tenants, stores.money, stores.budget_shares, clock=clock
+            stores.usage, stores.usage_rows, stores.tenants, stores.money, stores.budget_shares, core.trail, clock=clock
         ),
         audit=core.audit,
         audit_jobs=core.audit_jobs,

@@ -5,18 +5,15 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request, Response
 
-from service.api.admin.usage_views import AccountUsageView, BudgetList, budget_view, usage_csv, usage_view
+from service.api.admin.usage_views import AccountUsageView, BudgetList, budget_view, usage_view
 from service.api.http.accept import NEGOTIATED, preferred
 from service.api.http.audited import AuditedRoute
-from service.api.http.csv_tables import csv_response
 from service.api.http.cursors import decode_offset, encode_offset
 from service.api.http.dependencies import VIEWER, Gateway, Viewer
 from service.api.http.responses import json_response
 from service.api.schemas import problems
-from service.domain.actor import Actor
-from service.domain.operator import Role
-from service.runtime import Runtime
-from service.usecases.operations.usage import By, UsagePage
+from service.usecases.operations.usage import By
+from service.usecases.operations.usage_table import usage_csv
 
 router = APIRouter(prefix="/admin/v1", tags=["admin"], route_class=AuditedRoute)
 
@@ -57,36 +54,17 @@ async def read_account_usage(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     cursor: Annotated[str | None, Query(max_length=100)] = None,
 ) -> Response:
-    page = await read_page(
-        gateway, actor, by, (month, start, end), tenant_id=tenant_id, first=decode_offset(cursor), limit=limit
-    )
+    usage = gateway.operations.usage
+    period = usage.period(month, start, end)
+    page = await usage.read_as(actor, by, period, tenant_id=tenant_id, first=decode_offset(cursor), limit=limit)
     if preferred(request, "application/json", "text/csv") == "text/csv":
-        answer = csv_response(usage_csv(page))
+        answer = Response(usage_csv(page), headers=NEGOTIATED, media_type="text/csv")
     else:
         answer = json_response(usage_view(page), headers=NEGOTIATED)
     if page.after is not None:
         following = request.url.include_query_params(cursor=encode_offset(page.after))
         answer.headers["link"] = f'<{following.path}?{following.query}>; rel="next"'
     return answer
-
-
-async def read_page(
-    gateway: Runtime,
-    actor: Actor,
-    by: By,
-    days: tuple[str | None, date | None, date | None],
-    *,
-    tenant_id: str | None,
-    first: int,
-    limit: int,
-) -> UsagePage:
-    """Return a part of a report, without names of end users for a viewer. A read of names is recorded."""
-    usage = gateway.operations.usage
-    period = usage.period(*days)
-    if by != "end_user" or actor.role is None or not actor.role.includes(Role.OPERATOR):
-        return (await usage.read(by, period, tenant_id=tenant_id, first=first, limit=limit)).without_names()
-    async with gateway.trail.act(actor, "read_account_usage", target=tenant_id, tenant_id=tenant_id):
-        return await usage.read(by, period, tenant_id=tenant_id, first=first, limit=limit)
 
 
 @router.get(

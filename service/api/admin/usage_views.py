@@ -1,27 +1,16 @@
 """Reports of usage as JSON and as CSV, for the admin API, the command line and the console."""
 
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from typing_extensions import TypedDict
 
-from service.api.http.csv_tables import csv_text, text_cell
 from service.api.http.cursors import encode_offset
 from service.api.schemas import FiguresView, figures_view
 from service.domain.described import Date, Timestamp, described
-from service.domain.generation_view import rfc3339
 from service.domain.pricing import usd
 from service.domain.usage import EndUserKind
 from service.usecases.operations.usage import BudgetUse, By, Row, UsagePage
-
-#: Columns of the CSV before the figures, by the grouping.
-_KEYS: Final[dict[By, tuple[str, ...]]] = {
-    "tenant": ("tenant_id", "tenant_name", "deleted_at"),
-    "day": ("date",),
-    "model": ("model",),
-    "end_user": ("end_user_id", "pseudonym", "end_user"),
-    "code": ("code",),
-}
-FIGURES: Final = ("created", "succeeded", "failed", "canceled", "refused", "spent", "held")
+from service.usecases.operations.usage_table import KEYS, key_of
 
 
 @described
@@ -100,38 +89,12 @@ def usage_view(page: UsagePage) -> AccountUsageView:
 
 def row_view(by: By, row: Row) -> UsageRowView:
     """Return the fields of the grouping, then the figures."""
-    view: dict[str, Any] = dict(zip(_KEYS[by], _key(by, row), strict=True)) | {**figures_view(row.figures)}
+    view: dict[str, Any] = dict(zip(KEYS[by], key_of(by, row), strict=True)) | {**figures_view(row.figures)}
     if by in ("tenant", "day"):
         view["outcomes"] = dict(row.outcomes)
     if by in ("tenant", "day", "end_user"):
         view["refusals"] = dict(row.refusals)
     return view  # type: ignore[return-value]
-
-
-def usage_csv(page: UsagePage, *, with_head: bool = True) -> str:
-    """Return the rows, and after the last page a row with the total."""
-    head = (*_KEYS[page.by], *(f"{name}_usd" if name in ("spent", "held") else name for name in FIGURES))
-    rows = [[*map(text_cell, _key(page.by, row)), *figures_view(row.figures).values()] for row in page.rows]
-    if page.after is None:
-        blanks = [""] * (len(_KEYS[page.by]) - 1)
-        rows.append(["total", *blanks, *figures_view(page.total).values()])
-    text = csv_text(head, rows)
-    return text if with_head else text.partition("\r\n")[2]
-
-
-def _key(by: By, row: Row) -> tuple[str | None, ...]:
-    match by:
-        case "tenant" if row.tenant is not None:
-            gone = row.tenant.deleted_at
-            return row.tenant.id, row.tenant.name, None if gone is None else rfc3339(gone)
-        case "end_user" if row.end_user is not None:
-            user = row.end_user.spending
-            return user.end_user_id, user.pseudonym, row.end_user.kind
-        case "model":
-            return (row.model,)
-        case "code":
-            return (row.code,)
-    return (row.date,)
 
 
 @described

@@ -7,11 +7,11 @@ from typing import Annotated, Final, Literal
 from fastapi import APIRouter, Query, Request, Response
 
 from service.api.http.accept import NEGOTIATED, preferred
-from service.api.http.csv_tables import csv_response, csv_text, text_cell
 from service.api.http.cursors import decode_offset, encode_offset
 from service.api.http.dependencies import Gateway, Reader
 from service.api.http.responses import json_response
 from service.api.schemas import UsageDraftsView, UsageEndUser, UsageEndUserList, UsageView, figures_view
+from service.domain.csv_tables import csv_text, text_cell
 from service.domain.figures import Figures, by_code, by_model
 from service.domain.pricing import usd
 from service.domain.usage import EndUserSpending, EndUserUsage
@@ -56,7 +56,7 @@ async def read_usage(
     report = await usage.report(caller.id, start, end)
     end_users = await usage.with_figures(caller, report) if by == "end_user" else []
     if preferred(request, "application/json", "text/csv") == "text/csv":
-        return csv_response(_csv(report, by, end_users))
+        return Response(_csv(report, by, end_users), headers=NEGOTIATED, media_type="text/csv")
     return json_response(_view(report, by, end_users), headers=NEGOTIATED)
 
 

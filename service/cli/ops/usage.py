@@ -6,25 +6,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
-from service.api.admin.usage_views import FIGURES, budget_view, row_view, usage_csv
+from service.api.admin.usage_views import budget_view, row_view
 from service.api.schemas import figures_view
 from service.cli.ops.session import Command, refused, with_runtime
 from service.cli.output import Columns, show_list
 from service.domain.operator import Role
 from service.errors import FieldError, Invalid
 from service.usecases.operations.usage import By, UsagePage
+from service.usecases.operations.usage_table import FIGURES, KEYS, usage_csv
 
 if TYPE_CHECKING:
     from service.runtime import Runtime
 
 _PAGE: Final = 1000
-_KEYS: Final[dict[By, tuple[str, ...]]] = {
-    "tenant": ("tenant_id", "tenant_name", "deleted_at"),
-    "day": ("date",),
-    "model": ("model",),
-    "end_user": ("end_user_id", "end_user", "pseudonym"),
-    "code": ("code",),
-}
 _BUDGETS: Final[Columns] = {
     "tenant": lambda use: use["tenant_id"],
     "name": lambda use: use["tenant_name"],
@@ -83,12 +77,12 @@ def _rows(by: By, pages: Iterator[UsagePage]) -> Iterator[dict[str, Any]]:
     for page in pages:
         yield from ({**row_view(by, row)} for row in page.rows)
         if page.after is None:
-            yield {_KEYS[by][0]: "total", **figures_view(page.total)}
+            yield {KEYS[by][0]: "total", **figures_view(page.total)}
 
 
 def _columns(by: By) -> Columns:
     return {
-        **{name.replace("_", " "): lambda row, name=name: row.get(name) for name in _KEYS[by]},
+        **{name.replace("_", " "): lambda row, name=name: row.get(name) for name in KEYS[by]},
         **{f"{name} USD" if name in ("spent", "held") else name: lambda row, name=name: row[name] for name in FIGURES},
     }
 

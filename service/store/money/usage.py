@@ -13,6 +13,7 @@ from service.store import keys
 from service.store.redis.client import Redis, Script
 
 _NAMES: Final = Script("end_user_names")
+_HASHES_OF: Final = Script("read_usage")
 #: The most end users of one list that a report shows: those with the highest spending.
 MOST_END_USERS: Final = 1000
 #: Entries that a report reads from all of its lists together, if it has several.
@@ -21,7 +22,10 @@ _MOST_ENTRIES: Final = 5000
 _SLICE: Final = 250
 #: First parts of names of fields; see keys.py.
 _MODEL, _COST, _REFUSED = "m", "cost", "refused"
-_COUNTED: Final = ("acts", "created", "new_end_users", "spent", "draft_direct", "draft_spent")
+#: Hashes that one script reads: Redis serves no other client meanwhile.
+_HASHES: Final = 100
+#: Outcomes; a failed one has its error code after a colon. Other fields are counters of limits.
+_OUTCOMES: Final = frozenset(("succeeded", "failed", "canceled"))
 
 
 class UsageStore:
@@ -32,7 +36,7 @@ class UsageStore:
 
     async def days(self, tenant_id: str, dates: Sequence[str]) -> list[Day]:
         """Return the usage of each date, empty days too."""
-        found = await self._redis.gather(("HGETALL", keys.usage(tenant_id, date)) for date in dates)
+        found = await read_hashes(self._redis, [keys.usage(tenant_id, date) for date in dates])
         return [day_of(date, fields) for date, fields in zip(dates, found, strict=True)]
 
     async def highest(self, tenant_id: str, periods: Sequence[str]) -> tuple[list[EndUserSpending], bool]:
@@ -82,6 +86,14 @@ def _entries(rows: Sequence[bytes]) -> list[tuple[str, int]]:
     return [(name.decode(), int(float(score))) for name, score in zip(rows[::2], rows[1::2], strict=True)]
 
 
+async def read_hashes(redis: Redis, names: Sequence[str]) -> list[list[bytes]]:
+    """Return the fields of each hash. Each has a limited number of fields, see keys.py."""
+    found: list[list[bytes]] = []
+    for start in range(0, len(names), _HASHES):
+        found += await redis.read(_HASHES_OF, {"hashes": names[start : start + _HASHES]})
+    return found
+
+
 def day_of(date: str, fields: Sequence[bytes]) -> Day:
     """Return the usage that the fields of its hash have."""
     counts = {name.decode(): int(value) for name, value in zip(fields[::2], fields[1::2], strict=True)}
@@ -95,7 +107,7 @@ def day_of(date: str, fields: Sequence[bytes]) -> Day:
             models[model][figure] = count
         elif head in parts:
             parts[head][rest.removeprefix("failed:")] = count
-        elif name not in _COUNTED:
+        elif head in _OUTCOMES:
             outcomes[name] = count
     return Day(
         date=date,

@@ -10,7 +10,7 @@ from typing import Final
 from service.domain.figures import Figures
 from service.domain.usage import Day
 from service.store import keys
-from service.store.money.usage import day_of
+from service.store.money.usage import day_of, read_hashes
 from service.store.redis.client import Redis, Script
 
 _SUM_USAGE: Final = Script("sum_usage")
@@ -83,7 +83,7 @@ class UsageRowStore:
     async def refusals(self, tenant_id: str, dates: Sequence[str]) -> dict[str, Counter[str]]:
         """Return the refused creates of end users over these days, by pseudonym and error code."""
         found: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        hashes = await self._redis.gather(("HGETALL", keys.refused_end_users(tenant_id, date)) for date in dates)
+        hashes = await read_hashes(self._redis, [keys.refused_end_users(tenant_id, date) for date in dates])
         for fields in hashes:
             for name, count in zip(fields[::2], fields[1::2], strict=True):
                 pseudonym, _, code = name.decode().partition(":")

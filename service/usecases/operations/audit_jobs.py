@@ -57,6 +57,13 @@ class AuditJobs:
             return Report(started_at=started, finished_at=self._clock(), findings=findings, progress=None)
         return await self._last()
 
+    async def last(self) -> Report | None:
+        """Return the running or last run of the workers; None: there was none. One command."""
+        try:
+            return await self._last()
+        except NotFound:
+            return None
+
     async def _is_small(self) -> bool:
         return await self._money.entries() <= CALL_LIMIT and await self._money.stored_keys() <= KEYS_LIMIT
 

@@ -13,8 +13,10 @@ from typing import Final, Literal, Self
 
 from service.clock import Clock
 from service.domain import budgets, end_user, ids
+from service.domain.actor import Actor
 from service.domain.budgets import Standing
 from service.domain.figures import Figures, by_code, by_model, total
+from service.domain.operator import Role
 from service.domain.tenant import Tenant
 from service.domain.usage import Day, EndUserUsage, dates, periods
 from service.errors import FieldError, Invalid, NotFound
@@ -25,6 +27,7 @@ from service.store.money.usage import UsageStore
 from service.store.money.usage_rows import UsageRowStore
 from service.store.tenants.tenants import DeletedTenant, TenantStore
 from service.usecases.tenants.usage import MOST_DAYS, EndUserRows
+from service.usecases.trail.trail import Trail
 
 By = Literal["tenant", "day", "model", "end_user", "code"]
 _MONTH: Final = re.compile(r"\d{4}-\d{2}")
@@ -110,6 +113,7 @@ class AccountUsage:
         tenants: TenantStore,
         money: MoneyStore,
         shares: BudgetShareStore,
+        trail: Trail,
         *,
         clock: Clock,
     ) -> None:
@@ -118,6 +122,7 @@ class AccountUsage:
         self._tenants = tenants
         self._money = money
         self._shares = shares
+        self._trail = trail
         self._clock = clock
 
     def period(self, month: str | None = None, start: date | None = None, end: date | None = None) -> Period:
@@ -176,6 +181,15 @@ class AccountUsage:
             after=after,
             incomplete=incomplete,
         )
+
+    async def read_as(
+        self, actor: Actor, by: By, period: Period, *, tenant_id: str | None = None, first: int = 0, limit: int = 100
+    ) -> UsagePage:
+        """Return what an actor may read: a viewer receives no names of end users. A read of names is recorded."""
+        if by != "end_user" or actor.role is None or not actor.role.includes(Role.OPERATOR):
+            return (await self.read(by, period, tenant_id=tenant_id, first=first, limit=limit)).without_names()
+        async with self._trail.act(actor, "read_account_usage", target=tenant_id, tenant_id=tenant_id):
+            return await self.read(by, period, tenant_id=tenant_id, first=first, limit=limit)
 
     async def months(self, tenants: Sequence[Tenant]) -> list[Standing]:
         """Return what is held and spent of each tenant's budget of this month."""

@@ -4,10 +4,6 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
-from fastapi import Response
-
-from service.api.http.accept import NEGOTIATED
-
 
 def csv_text(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Return a table as CSV. The caller passes text of tenants through ``text_cell``."""
@@ -16,10 +12,6 @@ def csv_text(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     writer.writerow(head)
     writer.writerows(rows)
     return text.getvalue()
-
-
-def csv_response(text: str) -> Response:
-    return Response(text, headers=NEGOTIATED, media_type="text/csv")
 
 
 def text_cell(text: str | None) -> str:

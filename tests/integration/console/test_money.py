@@ -1,0 +1,179 @@
+"""The area Money: figures, links, empty states, rights, escaping, and the number of commands of each page."""
+
+import csv
+import io
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+
+from service.domain.adjustment import Correction
+from service.domain.tenant import Limits, Tenant
+from service.runtime import Runtime
+from service.usecases.operations.budget_sampler import BudgetSampler
+from tests.support import factories
+from tests.support.console import Browser
+from tests.support.factories import Clock
+
+NAME = '=<script>alert("x")</script>'
+#: The most commands of Redis that a page may send.
+MOST_COMMANDS = 30
+
+
+@pytest.fixture
+def runtime(app: FastAPI) -> Runtime:
+    """The gateway's own."""
+    found: Runtime = app.state.runtime
+    return found
+
+
+@pytest.fixture
+async def shop(runtime: Runtime, clock: Clock) -> Tenant:
+    """A tenant with a name of markup, one generation of 9 of its 10 dollars, and one that holds money."""
+    tenant = await runtime.tenants.service.create(NAME, Limits(monthly_budget=20_000_000))
+    g = (await runtime.generations.creator.create(tenant, factories.create_request(end_user_id=NAME))).generation
+    for move in (
+        lambda g: g.submitting(clock()),
+        lambda g: g.submitted(factories.request_id()),
+        lambda g: g.succeeded(factories.output(), 15_000_000, clock()),
+    ):
+        assert await runtime.transitions.apply(g.id, move) is not None
+    await runtime.generations.creator.create(tenant, factories.create_request())
+    await BudgetSampler(runtime.stores.budget_shares, clock=clock).sample()
+    return tenant
+
+
+async def shown(browser: Browser, path: str) -> str:
+    answer = await browser.get(path)
+    assert answer.status_code == 200, answer.text
+    assert "<script>alert" not in answer.text
+    return answer.text
+
+
+async def test_overview_shows_days_and_tenants_near_their_budget(admin: Browser, shop: Tenant, clock: Clock) -> None:
+    text = await shown(admin, "/console/money")
+    assert "$15.00" in text
+    assert "<svg" in text
+    assert clock().date().isoformat() in text, "the figures of the chart are a table too"
+    assert "&lt;script&gt;" in text, "the tenant is near its budget"
+    assert "97.9 %" in text
+
+
+async def test_money_pages_without_data_say_what_to_do(admin: Browser) -> None:
+    assert "No tenant has used 80 %" in await shown(admin, "/console/money")
+    assert "Set one with: seedance-gateway tenants update" in await shown(admin, "/console/money/budgets")
+    assert "Choose another month" in await shown(admin, "/console/money/usage?month=2020-01")
+    assert "Enter the id of a tenant" in await shown(admin, "/console/money/usage?by=end_user")
+    assert "Start an audit" in await shown(admin, "/console/money/audit")
+    assert "Enter the id of a generation" in await shown(admin, "/console/money/ledger")
+
+
+@pytest.mark.parametrize("by", ["tenant", "day", "model", "code", "end_user"])
+async def test_usage_page_and_csv_have_the_same_rows(admin: Browser, shop: Tenant, by: str) -> None:
+    query = f"by={by}&tenant_id={shop.id}"
+    text = await shown(admin, f"/console/money/usage?{query}")
+    assert "Total of the period" in text
+    assert "$15.00" in text
+    answer = await admin.get(f"/console/money/usage.csv?{query}")
+    assert answer.headers["content-type"].startswith("text/csv")
+    assert "attachment" in answer.headers["content-disposition"]
+    *rows, total = list(csv.reader(io.StringIO(answer.text)))[1:]
+    assert (total[0], total[-2]) == ("total", "15.000000")
+    assert sum(float(row[-2]) for row in rows) == 15.0
+    assert all(cell[:1] != "=" for row in rows for cell in row)
+
+
+async def test_usage_page_leads_to_the_next_one(
+    admin: Browser, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from service.console.money import usage
+
+    monkeypatch.setattr(usage, "_ROWS", 2)
+    for number in range(3):
+        tenant = await runtime.tenants.service.create(f"tenant-{number}")
+        await runtime.generations.creator.create(tenant, factories.create_request())
+    text = await shown(admin, "/console/money/usage")
+    (target,) = [part.split('"')[0] for part in text.split('rel="next" href="')[1:]]
+    following = await shown(admin, target.replace("&amp;", "&"))
+    names = [name for name in ("tenant-0", "tenant-1", "tenant-2") if name in text or name in following]
+    assert len(names) == 3
+    assert 'rel="next"' not in following
+
+
+@pytest.mark.parametrize(
+    "query", ["by=x", "month=2026-13", "start=x", "cursor=%3F%3F", "tenant_id=x", "month=2026-01&start=2026-01-01"]
+)
+async def test_usage_page_with_a_bad_query_is_an_error_page(admin: Browser, query: str) -> None:
+    for path in ("/console/money/usage", "/console/money/usage.csv"):
+        answer = await admin.get(f"{path}?{query}")
+        assert answer.status_code in (404, 422)
+        assert "text/html" in answer.headers["content-type"]
+
+
+async def test_ledger_of_a_generation(admin: Browser, runtime: Runtime, shop: Tenant, clock: Clock) -> None:
+    ended, _ = [g.id for g in await generations(runtime, shop)]
+    text = await shown(admin, f"/console/money/ledger?id={ended}")
+    assert text.index("hold") < text.index("settle")
+    assert "do not add up" not in text
+    correction = Correction(-1_000_000, "jane", "<b>credit</b>")
+    await runtime.operations.adjustments.of_generation(ended, correction, expected=15_000_000)
+    text = await shown(admin, f"/console/money/ledger?id={ended}")
+    assert ("&lt;b&gt;credit" in text) or ("do not add up" in text)
+    assert (await admin.get("/console/money/ledger?id=gen_x")).status_code == 404
+
+
+async def generations(runtime: Runtime, tenant: Tenant) -> list[Any]:
+    names = await runtime.redis.execute("ZRANGE", f"{{sg}}:tenant:{tenant.id}:generations", 0, -1)
+    found = [await runtime.stores.generations.load(name.decode()) for name in names]
+    return sorted((g for g in found if g is not None), key=lambda g: g.finished_at is None)
+
+
+async def test_audit_is_started_and_shown(admin: Browser, runtime: Runtime, shop: Tenant) -> None:
+    assert "changes nothing" in await shown(admin, "/console/money/audit/start")
+    answer = await admin.post("/console/money/audit/start", reason="end of month")
+    assert answer.status_code == 303
+    assert "running" in await shown(admin, "/console/money/audit")
+    await runtime.operations.audit_jobs.continue_job()
+    assert "agree with the records" in await shown(admin, "/console/money/audit")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/console/money",
+        "/console/money/budgets",
+        "/console/money/audit",
+        *(f"/console/money/usage?by={by}" for by in ("tenant", "day", "model", "code")),
+        "/console/money/usage?by=end_user&tenant_id={tenant}",
+        "/console/money/ledger?id={generation}",
+    ],
+)
+async def test_money_page_sends_few_commands(
+    admin: Browser, runtime: Runtime, shop: Tenant, clock: Clock, path: str
+) -> None:
+    """With a full page of tenants and of end users, on the last day of a month."""
+    clock.advance(timedelta(days=31))
+    clock.now = clock.now.replace(day=28)
+    many = await runtime.tenants.service.create("many")
+    for number in range(60):
+        tenant = await runtime.tenants.service.create(f"t{number}", Limits(monthly_budget=1_000_000_000))
+        await runtime.generations.creator.create(tenant, factories.create_request())
+        await runtime.generations.creator.create(many, factories.create_request(end_user_id=f"user-{number}"))
+    await BudgetSampler(runtime.stores.budget_shares, clock=clock).sample()
+    (g, *_) = await generations(runtime, shop)
+    target = path.format(tenant=many.id, generation=g.id)
+    await shown(admin, target)
+    before = await commands(runtime)
+    await shown(admin, target)
+    assert await commands(runtime) - before <= MOST_COMMANDS + 1  # the second reading itself
+
+
+async def commands(runtime: Runtime) -> int:
+    """Commands that clients have sent: those of scripts are not counted."""
+    stats = (await runtime.redis.execute("INFO", "commandstats")).decode().splitlines()
+    calls = {
+        line.partition(":")[0]: int(line.partition("calls=")[2].partition(",")[0]) for line in stats if "calls=" in line
+    }
+    scripts = calls.get("cmdstat_evalsha", 0) + calls.get("cmdstat_eval", 0)
+    return scripts + sum(calls.get(f"cmdstat_{name}", 0) for name in ("mget", "zrevrange", "xrange", "smembers"))
