@@ -16,6 +16,7 @@ from service.config.groups.fal import FalSettings
 from service.config.groups.identity import IdentitySettings
 from service.config.groups.limits import NONE, DefaultLimitSettings
 from service.config.groups.models import ModelSettings
+from service.config.groups.openid import OpenIdSettings
 from service.config.groups.processes import ProcessSettings
 from service.config.groups.requests import RequestSettings
 from service.config.groups.store import StoreSettings
@@ -38,6 +39,7 @@ class Settings(
     DefaultLimitSettings,
     AccessSettings,
     IdentitySettings,
+    OpenIdSettings,
     ModelSettings,
     FalSettings,
     StoreSettings,

@@ -40,6 +40,7 @@ OWN_SEGMENTS: Final = frozenset(
         "vercel",
     }
 )
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _HOST: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
 
 
@@ -92,6 +93,22 @@ def _public_url(value: str) -> str:
     if (first := parts.path.split("/")[1:2]) and first[0] in OWN_SEGMENTS:
         raise ValueError(f"its path must not begin with /{first[0]}, with which routes of the gateway begin")
     return url
+
+
+def _issuer_url(value: str) -> str:
+    """Check an issuer, and change nothing: tokens have its exact text."""
+    parts = urlsplit(_with_valid_port(value))
+    if (
+        not _PRINTABLE_ASCII.fullmatch(value)
+        or not parts.hostname
+        or "@" in parts.netloc
+        or "?" in value
+        or "#" in value
+    ):
+        raise ValueError("must be a scheme, a host and a path, without login, query and fragment")
+    if parts.scheme != "https" and (parts.scheme != "http" or parts.hostname not in _LOOPBACK):
+        raise ValueError("must begin with https://; http:// is possible at localhost, 127.0.0.1 and [::1]")
+    return value
 
 
 def _proxy_url(value: str) -> str:
@@ -155,6 +172,7 @@ Token = Annotated[SecretStr, AfterValidator(hard_to_guess)]
 SentToken = Annotated[Token, AfterValidator(_sendable)]
 Key = Annotated[SecretStr, AfterValidator(_sendable)]
 BaseUrl = Annotated[str, AfterValidator(_without_last_slash)]
+IssuerUrl = Annotated[str, AfterValidator(_issuer_url)]
 PublicUrl = Annotated[str, AfterValidator(_public_url)]
 ProxyUrl = Annotated[str, AfterValidator(_proxy_url)]
 RedisUrl = Annotated[str, AfterValidator(_redis_url)]

@@ -4,7 +4,8 @@ Browsers accept them over HTTPS, and over HTTP from ``localhost`` and loopback a
 """
 
 import hashlib
-from typing import Final
+from datetime import timedelta
+from typing import Final, Literal
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,14 +17,38 @@ SESSION: Final = "__Host-seedance-console"
 LOGIN: Final = "__Host-seedance-login"
 
 
+#: A login by OpenID Connect that the browser has begun.
+OPENID: Final = "__Host-seedance-openid"
+
+
 def read(request: Request, name: str) -> str:
     """Return the value of a cookie, "" without it."""
     return request.cookies.get(_named(request, name), "")
 
 
-def write(request: Request, response: Response, name: str, value: str) -> None:
-    """Set a cookie until the browser closes. The session in Redis ends earlier."""
-    response.set_cookie(_named(request, name), value, secure=True, httponly=True, samesite="strict", path="/")
+def write(request: Request, response: Response, name: str, value: str, *, lifetime: timedelta | None = None) -> None:
+    """Set a cookie until the browser closes, or for a lifetime. The session in Redis ends earlier."""
+    _write(request, response, name, value, same_site="strict", lifetime=lifetime)
+
+
+def write_for_return(request: Request, response: Response, name: str, value: str, *, lifetime: timedelta) -> None:
+    """Set a cookie that the browser also sends when another site leads back to this one, with GET."""
+    _write(request, response, name, value, same_site="lax", lifetime=lifetime)
+
+
+def _write(
+    request: Request,
+    response: Response,
+    name: str,
+    value: str,
+    *,
+    same_site: Literal["strict", "lax"],
+    lifetime: timedelta | None,
+) -> None:
+    age = None if lifetime is None else int(lifetime.total_seconds())
+    response.set_cookie(
+        _named(request, name), value, max_age=age, secure=True, httponly=True, samesite=same_site, path="/"
+    )
 
 
 def delete(request: Request, response: Response, name: str) -> None:

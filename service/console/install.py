@@ -11,6 +11,7 @@ from service.console.oncall.bulk import bulk
 from service.console.oncall.status import status
 from service.console.oncall.tenants import tenants
 from service.console.oncall.unconfirmed import unconfirmed
+from service.console.openid import openid
 from service.console.tenant.account import account
 from service.console.tenant.end_users import end_users
 from service.console.tenant.generations import generations
@@ -22,7 +23,7 @@ from service.console.unknown import unknown
 def install(app: FastAPI) -> None:
     """Add the routes. A new module of pages adds its ``ConsoleRoutes`` here."""
     for module in (
-        *(login, status, tenants, unconfirmed, bulk, money, usage, ledger, audit),
+        *(login, openid, status, tenants, unconfirmed, bulk, money, usage, ledger, audit),
         *(tenant, generations, account, webhooks, end_users, unknown),
     ):
         app.router.routes.extend(module.routes)

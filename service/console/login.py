@@ -15,6 +15,7 @@ from service.console.rendering import render
 from service.console.routes import ConsoleRoutes, redirect, runtime_of
 from service.console.static_files import static_file
 from service.console.visit import Page, Visit
+from service.domain.actor import ActorKind
 from service.domain.console_session import Subject
 from service.errors import GatewayError, RateLimited, Unauthenticated
 
@@ -33,7 +34,7 @@ async def show_home(visit: Visit) -> Response | Page:
 
 @login.public("/login")
 async def show_login(request: Request) -> Response:
-    return _form(request, next_page=checked_next(request.query_params.get("next", "")))
+    return login_page(request, next_page=checked_next(request.query_params.get("next", "")))
 
 
 @login.public("/login", method="POST")
@@ -45,8 +46,8 @@ async def log_in(request: Request) -> Response:
             form.text("secret"), address=client_address(request.scope)
         )
     except (Unauthenticated, RateLimited) as error:
-        return _form(request, next_page=next_page, error=error)
-    return await begin(request, subject, next_page=next_page)
+        return login_page(request, next_page=next_page, error=error)
+    return await _begin(request, subject, next_page=next_page)
 
 
 @login.public("/login/link")
@@ -64,14 +65,14 @@ async def log_in_by_link(request: Request) -> Response:
             form.text("ticket"), address=client_address(request.scope)
         )
     except (Unauthenticated, RateLimited) as error:
-        return _form(request, next_page="", error=error)
-    return await begin(request, subject)
+        return login_page(request, next_page="", error=error)
+    return await _begin(request, subject)
 
 
 @login.action("/logout", needs=None)
 async def log_out(visit: Visit) -> Response:
     await visit.runtime.console.sessions.end(cookies.read(visit.request, cookies.SESSION))
-    response = redirect("/login")
+    response = redirect("/login/openid/logout" if _came_from_provider(visit) else "/login")
     cookies.delete(visit.request, response, cookies.SESSION)
     return response
 
@@ -81,23 +82,30 @@ async def show_static_file(request: Request) -> Response:
     return await static_file(request)
 
 
-async def begin(request: Request, subject: Subject, *, next_page: str = "") -> Response:
-    """Begin a session, under a new id, and lead to the page that the person wanted.
+async def begin_session(request: Request, response: Response, subject: Subject) -> None:
+    """Begin a session, under a new id, with the response.
 
-    Each way to log in ends here: a further one needs a route that returns this for the subject that it has verified.
+    Each way to log in ends here: a further one needs a route that calls this for the subject that it has verified.
     """
     before = cookies.read(request, cookies.SESSION)
     address, request_id = client_address(request.scope), request.scope.get("request_id")
     sessions = runtime_of(request).console.sessions
     session_id = await sessions.begin(subject, replaces=before, address=address, request_id=request_id)
-    response = redirect(next_page)
     cookies.write(request, response, cookies.SESSION, session_id)
     cookies.delete(request, response, cookies.LOGIN)
+
+
+async def _begin(request: Request, subject: Subject, *, next_page: str = "") -> Response:
+    """Begin a session, and lead to the page that the person wanted."""
+    response = redirect(next_page)
+    await begin_session(request, response, subject)
     return response
 
 
-def _form(request: Request, *, next_page: str, error: GatewayError | None = None) -> Response:
-    context = {"next_page": next_page, "error": error}
+def login_page(request: Request, *, next_page: str, error: GatewayError | None = None) -> Response:
+    openid = runtime_of(request).operators.openid
+    provider = None if openid is None else openid.provider_name
+    context = {"next_page": next_page, "error": error, "provider": provider}
     page = Page("login.html", "Log in", context, status=200 if error is None else error.status)
     response = _with_secret(request, page)
     if error is not None and error.retry_after is not None:
@@ -111,6 +119,13 @@ def _with_secret(request: Request, page: Page) -> Response:
     response = render(request, page, None, secret=secret)
     cookies.write(request, response, cookies.LOGIN, secret)
     return response
+
+
+def _came_from_provider(visit: Visit) -> bool:
+    """Return whether an operator logged in by OpenID Connect."""
+    actor = visit.identity.actor
+    is_person = actor.kind is ActorKind.OPERATOR and actor.token_id is None
+    return is_person and visit.runtime.operators.openid is not None
 
 
 async def _checked_form(request: Request) -> Form:

@@ -1,6 +1,7 @@
 """Opaque ids that sort by creation time: a prefix for the type, 48 bits of time in ms, 80 random bits (as a ULID)."""
 
 import base64
+import hashlib
 import os
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -32,6 +33,11 @@ def new(prefix: str, now: datetime) -> str:
     """Return ``<prefix>_<26 characters>``. An id made in a later millisecond sorts after earlier ones."""
     randomness = int.from_bytes(os.urandom(_RANDOM_BITS // 8))
     return f"{prefix}_{_encode(milliseconds(now), randomness)}"
+
+
+def of_text(prefix: str, text: str) -> str:
+    """Return the id that a text determines, always the same one. Its time means nothing."""
+    return f"{prefix}_{_text(int.from_bytes(hashlib.sha256(text.encode()).digest()[:16]))}"
 
 
 def lowest(prefix: str, moment: datetime) -> str:

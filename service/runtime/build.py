@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from service.clock import StoreClock, SystemClock
 from service.config.settings import Settings
@@ -19,6 +20,7 @@ from service.media.inspector import Inspector
 from service.observability import metrics
 from service.runtime.connections import Connections, Stores, open_connections
 from service.runtime.consumers import Core, WorkQueues, build_core
+from service.runtime.openid import openid_logins
 from service.store.redis.client import Redis
 from service.store.state.state import StateStore
 from service.upstream.schemas import FalSchemas
@@ -77,6 +79,9 @@ from service.usecases.trail.trail import Trail
 from service.usecases.webhooks.endpoints import Endpoints
 from service.usecases.webhooks.operator_deliveries import OperatorDeliveries
 from service.usecases.webhooks.redelivery import DeliveryService
+
+if TYPE_CHECKING:  # Authlib is loaded where a login by OpenID Connect is set up
+    from service.usecases.operators.openid import OpenIdLogins
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +168,8 @@ class OperatorServices:
 
     service: Operators
     authenticator: OperatorAuthenticator
+    openid: "OpenIdLogins | None"
+    """None: no issuer is set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +213,8 @@ async def open_runtime(settings: Settings, *, clock: Callable[[], datetime] | No
         finally:
             await runtime.tenants.key_sets.close()
             await runtime.queues.close()
+            if runtime.operators.openid is not None:
+                await runtime.operators.openid.close()
 
 
 def _build(core: Core) -> Runtime:
@@ -374,6 +383,7 @@ def _operators(core: Core) -> OperatorServices:
     return OperatorServices(
         service=Operators(store, clock=core.clock),
         authenticator=OperatorAuthenticator(store, admin_token=admin_token, clock=core.clock),
+        openid=openid_logins(core),
     )
 
 

@@ -16,6 +16,9 @@ PUBLIC = {
     ("POST", "/console/login"),
     ("GET", "/console/login/link"),
     ("POST", "/console/login/link"),
+    ("GET", "/console/login/openid"),
+    ("GET", "/console/login/openid/callback"),
+    ("GET", "/console/login/openid/logout"),
     ("GET", "/console/static/{name}"),
 }
 #: Routes of every session.

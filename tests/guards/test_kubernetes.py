@@ -77,9 +77,9 @@ def test_variables_are_settings_and_secrets_are_references(made: Manifests, name
     required = {PREFIX + field.upper() for field, info in Settings.model_fields.items() if info.is_required()}
     assert required - fal <= set(environment)
     assert "GATEWAY_BROKER_URL" in environment, "no ConfigMap has secrets"
-    assert ("GATEWAY_ADMIN_TOKEN" in environment) == (name == "gateway"), (
-        "a process without admin routes needs no token"
-    )
+    assert {"GATEWAY_ADMIN_TOKEN", "GATEWAY_OIDC_CLIENT_SECRET"} & set(environment) == (
+        {"GATEWAY_ADMIN_TOKEN", "GATEWAY_OIDC_CLIENT_SECRET"} if name == "gateway" else set()
+    ), "a process without routes of operators needs no secret of their logins"
     assert made.documents("Secret") == {}
 
 
@@ -186,6 +186,7 @@ def test_process_is_that_of_compose(made: Manifests, name: str) -> None:
     assert pod["resources"]["limits"]["memory"].lower() == f"{service['mem_limit']}i"
     references = {entry["name"] for entry in pod["env"] if "valueFrom" in entry}
     optional = {"GATEWAY_BROKER_URL", "GATEWAY_FAL_ADMIN_KEY", "GATEWAY_FAL_PROXY_URL", "GATEWAY_MEDIA_PROXY_URL"}
+    optional |= {"GATEWAY_OIDC_CLIENT_SECRET"}
     secrets = {"GATEWAY_REDIS_URL", "GATEWAY_SECRET_KEY", "GATEWAY_ADMIN_TOKEN", "GATEWAY_FAL_KEY"}
     calls_no_fal = "calls-no-fal" in service["environment"]["GATEWAY_FAL_KEY"]
     assert references - optional == (secrets - {"GATEWAY_FAL_KEY"} if calls_no_fal else secrets) & set(

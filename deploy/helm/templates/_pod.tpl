@@ -126,7 +126,7 @@ spec:
 {{- $keys = concat $keys (list (list "GATEWAY_FAL_KEY") (list "GATEWAY_FAL_ADMIN_KEY" true) (list "GATEWAY_FAL_PROXY_URL" true) (list "GATEWAY_MEDIA_PROXY_URL" true)) }}
 {{- end }}
 {{- if eq .component "gateway" }}
-{{- $keys = append $keys (list "GATEWAY_ADMIN_TOKEN" true) }}
+{{- $keys = concat $keys (list (list "GATEWAY_ADMIN_TOKEN" true) (list "GATEWAY_OIDC_CLIENT_SECRET" true)) }}
 {{- end }}
 {{- $secret := .root.Values.secrets.existingSecret }}
 {{- range $keys }}

@@ -40,8 +40,8 @@ class Secrets(Values):
         Field(
             min_length=1,
             description="Secret with `GATEWAY_REDIS_URL`, `GATEWAY_FAL_KEY` and `GATEWAY_SECRET_KEY`, and optional "
-            "`GATEWAY_ADMIN_TOKEN`, `GATEWAY_FAL_ADMIN_KEY`, `GATEWAY_BROKER_URL`, `GATEWAY_FAL_PROXY_URL` and "
-            "`GATEWAY_MEDIA_PROXY_URL`. The chart never creates it.",
+            "`GATEWAY_ADMIN_TOKEN`, `GATEWAY_OIDC_CLIENT_SECRET`, `GATEWAY_FAL_ADMIN_KEY`, `GATEWAY_BROKER_URL`, "
+            "`GATEWAY_FAL_PROXY_URL` and `GATEWAY_MEDIA_PROXY_URL`. The chart never creates it.",
         ),
     ] = "gateway-secrets"
     existing_media_secret: Annotated[

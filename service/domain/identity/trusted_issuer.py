@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from service.domain.identity import patterns
+from service.domain.identity.claims import texts_of
 from service.domain.identity.key_sets import parse_key_set
 from service.domain.identity.tokens import Token, trust_domain
 from service.domain.tenant import Scope
@@ -69,24 +70,4 @@ class TrustedIssuer:
 
 def _has(claims: Mapping[str, Any], name: str, pattern: str) -> bool:
     """Return whether a claim matches. Of a list, one item has to match."""
-    found = _claim(claims, name)
-    values = found if isinstance(found, list) else [found]
-    return any(patterns.matches(pattern, text) for value in values if (text := _text(value)) is not None)
-
-
-def _claim(claims: Mapping[str, Any], name: str) -> Any:
-    if not name.startswith("/"):
-        return claims.get(name)
-    value: Any = claims
-    for part in name[1:].split("/"):
-        if not isinstance(value, dict):
-            return None
-        value = value.get(part.replace("~1", "/").replace("~0", "~"))
-    return value
-
-
-def _text(value: object) -> str | None:
-    """Return a claim as text, as JSON writes it: 7, true. None: it is none, or has members."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value) if isinstance(value, int | str) else None
+    return any(patterns.matches(pattern, text) for text in texts_of(claims, name))

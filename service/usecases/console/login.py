@@ -45,6 +45,10 @@ class ConsoleLogin:
             raise self._refused(address)
         return self._accepted(subject, address)
 
+    async def count_attempt(self, address: str | None) -> None:
+        """Count an attempt to log in. Raises RateLimited."""
+        await self._count(address)
+
     async def subject_of(self, text: str) -> Subject:
         """Return whom a key or token identifies, without a limit: for the command line. Raises Unauthenticated."""
         return await self._identities.of_text(text)

@@ -6,14 +6,14 @@ does not have, at most every ten seconds. While its URL fails, the last one is u
 
 import asyncio
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 
 from service.clock import Clock
 from service.domain.identity.key_sets import KeySet, KeySetFault, VerificationKey, parse_key_set
 from service.domain.identity.tokens import Token
 from service.domain.identity.trusted_issuer import TrustedIssuer
 from service.errors import Unavailable
-from service.net.key_set_fetcher import FetchFailed, KeySetFetcher
+from service.net.key_set_fetcher import FetchFailed
 from service.observability import log
 from service.usecases.tenants.lookup_cache import insert
 
@@ -25,6 +25,13 @@ _MOST_URLS: Final = 1000
 _CONCURRENT_FETCHES: Final = 8
 _UNAVAILABLE: Final = "The keys of the token's issuer cannot be fetched at the moment."
 _log = log.get(__name__)
+
+
+class Fetcher(Protocol):
+    """HTTP with bounds of time and size."""
+
+    async def fetch(self, url: str) -> bytes:
+        """Return the body of a URL. Raises FetchFailed."""
 
 
 class _Source:
@@ -50,7 +57,7 @@ class _Source:
 class KeySets:
     """The key sets of a process."""
 
-    def __init__(self, fetcher: KeySetFetcher, *, clock: Clock) -> None:
+    def __init__(self, fetcher: Fetcher, *, clock: Clock) -> None:
         self._fetcher = fetcher
         self._clock = clock
         self._sources: dict[str, _Source] = {}
@@ -65,15 +72,19 @@ class KeySets:
         """
         if issuer.jwks_url is None:
             return parse_key_set(issuer.jwks or "").select(token)
-        source, now = self._source(issuer.jwks_url), self._clock()
+        return await self.find_at(issuer.jwks_url, token)
+
+    async def find_at(self, url: str, token: Token) -> VerificationKey | None:
+        """Return the key of the key set at a URL that a token names; None: it has no such key. Raises as ``find``."""
+        source, now = self._source(url), self._clock()
         keys = source.keys_at(now)
         found = None if keys is None else keys.select(token)
         if found is None and source.may_fetch(now):
-            await self._fetch(issuer.jwks_url, source)
+            await self._fetch(url, source)
             keys = source.keys_at(self._clock())
             found = None if keys is None else keys.select(token)
         elif source.fetched is not None and now >= source.fetched + FRESH_FOR and source.may_fetch(now):
-            self._begin(issuer.jwks_url, source)
+            self._begin(url, source)
         if keys is None:
             raise Unavailable(_UNAVAILABLE, retry_after=FETCH_INTERVAL.total_seconds())
         return found

@@ -13,6 +13,8 @@ SECRETS = {
     "fal_admin_key": "hush-admin-id:hush-admin-secret",
     "secret_key": factories.SECRET_KEY,
     "admin_token": "hush-admin-token-of-some-length",
+    "oidc_client_secret": "hush-oidc-client-secret",
+    "operator_token": "sgo_hush-operator-token",
     "redis_url": "redis://:hush-password@10.0.0.1:6379/0",
     "fal_proxy_url": "http://user:hush-password@10.0.0.3:3128",
     "media_proxy_url": "http://user:hush-password@10.0.0.4:3128",

@@ -63,6 +63,13 @@ EVERYTHING: dict[str, Any] = {
     ),
     "admin_token": SecretStr("hush-admin-token-xyz"),
     "operator_token": SecretStr("sgo_hush-operator-token-xyz"),
+    "oidc_issuer": "https://login.example.com/realms/video/",
+    "oidc_client_id": "seedance-console",
+    "oidc_client_secret": SecretStr("hush-oidc-client-secret"),
+    "oidc_scopes": "openid groups",
+    "oidc_roles": {"groups": {"video-admins": "admin"}},
+    "oidc_default_role": "viewer",
+    "console_url": "http://localhost:8080",
     "trail_retention": timedelta(days=30),
     "tenant_daily_acts": 500,
     "max_body_bytes": 2048,
@@ -175,9 +182,14 @@ def test_environment_gives_another_process_equal_settings(monkeypatch: pytest.Mo
     assert Settings() == original
 
 
+#: What a setting needs in order to be valid.
+NEEDED = {"oidc_issuer": ("oidc_client_id", "oidc_default_role", "public_url")}
+
+
 @pytest.mark.parametrize("name", sorted(EVERYTHING))
 def test_environment_preserves_each_setting(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    original = Settings(**{"fal_key": "id:secret", "secret_key": factories.SECRET_KEY, name: EVERYTHING[name]})
+    given = {each: EVERYTHING[each] for each in (name, *NEEDED.get(name, ()))}
+    original = Settings(**{"fal_key": "id:secret", "secret_key": factories.SECRET_KEY, **given})
     for variable, value in original.environment().items():
         monkeypatch.setenv(variable, value)
 
@@ -303,6 +315,17 @@ WRONG = [
     ("GATEWAY_FAL_ADMIN_KEY", ""),
     ("GATEWAY_FAL_ADMIN_KEY", "id:secret\n"),
     ("GATEWAY_ADMIN_TOKEN", "t" * 32 + "\n"),
+    ("GATEWAY_OIDC_ISSUER", "http://login.example.com"),
+    ("GATEWAY_OIDC_ISSUER", "https://ann:hush@login.example.com"),
+    ("GATEWAY_OIDC_ISSUER", "https://login.example.com?tenant=a"),
+    ("GATEWAY_OIDC_ISSUER", "https://login.example.com#a"),
+    ("GATEWAY_OIDC_ISSUER", "login.example.com"),
+    ("GATEWAY_OIDC_ISSUER", "https://"),
+    ("GATEWAY_OIDC_CLIENT_ID", ""),
+    ("GATEWAY_OIDC_CLIENT_SECRET", ""),
+    ("GATEWAY_OIDC_SCOPES", "profile email"),
+    ("GATEWAY_OIDC_ROLES", '{"groups": {"video": "root"}}'),
+    ("GATEWAY_OIDC_DEFAULT_ROLE", "root"),
     ("GATEWAY_REDIS_TIMEOUT", "60"),
     ("GATEWAY_REDIS_TIMEOUT", "inf"),
     ("GATEWAY_REDIS_TIMEOUT", "0.001"),
