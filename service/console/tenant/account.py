@@ -1,5 +1,6 @@
 """Usage and API keys of the own tenant."""
 
+from datetime import timedelta
 from typing import Final
 
 from service.console.routes import ConsoleRoutes
@@ -9,13 +10,17 @@ from service.domain.tenant import Scope
 account = ConsoleRoutes()
 #: End users that the page shows; `GET /v1/usage/end-users` has all.
 _END_USERS: Final = 20
+#: Each day is one command of Redis.
+_SHOWN: Final = timedelta(days=6)
 
 
 @account.page("/tenant/usage", needs=Scope.READ)
 async def show_usage(visit: Visit) -> Page:
-    report = await visit.runtime.tenants.usage.report(visit.tenant.id, None, None)
-    context = {"days": list(reversed(report.days)), "end_users": report.end_users[:_END_USERS]}
-    return Page("tenant/usage.html", "Usage of this month", context)
+    usage, today = visit.runtime.tenants.usage, visit.runtime.clock().date()
+    report = await usage.report(visit.tenant.id, today - _SHOWN, today)
+    of_month = await usage.end_users(visit.tenant.id, None, limit=_END_USERS, first=0)
+    context = {"days": list(reversed(report.days)), "end_users": of_month.end_users}
+    return Page("tenant/usage.html", "Usage", context)
 
 
 @account.page("/tenant/keys", needs=Scope.READ)
