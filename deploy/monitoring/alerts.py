@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from monitoring.objectives import BURNS, OBJECTIVES, Burn, Objective, recorded
-from monitoring.promql import named, rate, state
+from monitoring.promql import increase, named, or_zero, rate, state
 
 #: This many bad events in the long window do not alert, however few events there were.
 _FEW: Final = 3
@@ -29,7 +29,7 @@ class Alert:
 
 
 def every() -> Sequence[Alert]:
-    return (*_UPSTREAM, *_WAITING, *_REQUESTS, *_WEBHOOKS, *_MONEY, *_REDIS, *_PROCESSES, *_burning())
+    return (*_UPSTREAM, *_WAITING, *_REQUESTS, *_WEBHOOKS, *_MONEY, *_REDIS, *_OPERATORS, *_PROCESSES, *_burning())
 
 
 def _paused(cause: str) -> str:
@@ -321,6 +321,24 @@ _REDIS: Final = (
 
 _READABLE: Final = f"{state('gateway_redis_up')} == 1"
 
+_REFUSED_TOKENS: Final = or_zero(increase("gateway_operator_logins_refused_total", over="15m"))
+_REFUSED_ROLES: Final = or_zero(increase("gateway_acts_total", where='outcome="refused", actor="operator"', over="15m"))
+_OPERATORS: Final = (
+    Alert(
+        "AuditTrailBroken",
+        "page",
+        "The hash chain of the audit trail is broken in {{ $value }} places",
+        "An entry was changed, removed or inserted in Redis. The logs have the number and the hash of each entry.",
+        f"{state('gateway_trail_breaks')} > 0",
+    ),
+    Alert(
+        "OperatorCallsRefused",
+        "ticket",
+        "{{ $value | humanize }} calls of operators were refused in 15 minutes",
+        "Calls with a token that is not valid, or of operators whose role does not allow the call.",
+        f"({_REFUSED_TOKENS}) + ({_REFUSED_ROLES}) > 20",
+    ),
+)
 _PROCESSES: Final = (
     Alert(
         "GatewayMissing",

@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 
 from service.api import callbacks, docs, health
-from service.api.admin import adjustments, audit, bulk, dispatch, issuers, tenants, unconfirmed
+from service.api.admin import adjustments, audit, bulk, dispatch, issuers, operators, tenants, unconfirmed
 from service.api.admin import deliveries as admin_deliveries
 from service.api.admin import end_users as admin_end_users
 from service.api.admin import generations as any_generations
@@ -66,6 +66,7 @@ def install(app: FastAPI, *, path_prefix: str = "") -> None:
         deliveries.router,
         tenants.router,
         account_usage.router,
+        operators.router,
         audit.router,
         bulk.router,
         dispatch.router,

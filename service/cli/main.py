@@ -48,6 +48,7 @@ _GROUPS: Final = {
     "deliveries": "List, read and replay webhook deliveries of all tenants.",
     "endpoints": "List webhook endpoints that fail; enable, disable and test them.",
     "generations": "Search, show and cancel generations.",
+    "operators": "Create, list, change and disable operators, and their tokens.",
 }
 #: Module of each group.
 _MODULES: Final = {
@@ -58,6 +59,7 @@ _MODULES: Final = {
     "deliveries": "webhooks",
     "endpoints": "webhooks",
     "generations": "generations",
+    "operators": "operators",
 }
 
 app = typer.Typer(cls=_Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)

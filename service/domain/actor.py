@@ -36,8 +36,13 @@ class Actor:
     """Of the client. None: the command line, or a Unix socket."""
     request_id: str | None = None
 
-    def require(self, needed: Role) -> None:
-        """Raise Forbidden if the role does not include the needed one."""
+    def require(self, needed: Role, *, unless_own: str | None = None) -> None:
+        """Raise Forbidden if the role does not include the needed one.
+
+        ``unless_own``: id of the operator that is acted on; an operator may act on itself with any role.
+        """
+        if self.kind is ActorKind.OPERATOR and unless_own is not None and self.id == unless_own:
+            return
         if self.role is None or not self.role.includes(needed):
             has = "no role" if self.role is None else f"the role {self.role.value!r}"
             raise Forbidden(f"This needs the role {needed.value!r}; {self.name} has {has}.")

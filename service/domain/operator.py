@@ -41,6 +41,10 @@ class Operator:
     """``<issuer> <sub>`` of OpenID Connect; None: it logs in by token only."""
     version: int = 1
 
+    @property
+    def is_active_admin(self) -> bool:
+        return self.role is Role.ADMIN and self.disabled_at is None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorToken(Credential):

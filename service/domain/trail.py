@@ -1,24 +1,21 @@
-"""Entries of the audit trail: who did what, when and why, to what, with which outcome. Each entry names the one before.
+"""Entries of the audit trail: who did what, when and why, to what, with which outcome.
 
-An entry's hash covers its own record and the hash of the entry before it, so that a changed, removed or inserted entry
-breaks the chain. Secrets are never in an entry, and end users are there under their pseudonyms, because an erasure
-cannot change an entry.
+Secrets are never in an entry, and end users are there under their pseudonyms, because an erasure cannot change an
+entry: see ``chain``.
 """
 
-import hashlib
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
+from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
 from service.domain.actor import Actor
 
 #: In place of a secret that changed.
 REDACTED: Final = "[redacted]"
-#: Hash before the first entry of all.
-GENESIS: Final = "0" * 64
 #: Not a change of its own: it counts the others.
 _UNTOLD: Final = frozenset({"version"})
 _LONGEST_VALUE: Final = 1_000
@@ -31,7 +28,7 @@ class Outcome(StrEnum):
     FAILED = "failed"
     """The gateway failed. Whether something was changed is not known."""
     UNKNOWN = "unknown"
-    """The process ended before it recorded the outcome."""
+    """The process ended, or the call was canceled, before the outcome was known."""
 
 
 Changes = dict[str, tuple[Any, Any]]
@@ -58,9 +55,7 @@ class Entry:
     """Code of the refusal."""
 
 
-def chained(before: str, number: int, record: bytes) -> str:
-    """Return the hash of an entry in hex, from the hash of the entry before it, its number and its own record."""
-    return hashlib.sha256(b"%s\n%d\n%s" % (before.encode(), number, record)).hexdigest()
+ENTRY: Final = TypeAdapter(Entry)
 
 
 def changes_between(before: object | None, after: object | None) -> Changes:

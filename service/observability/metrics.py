@@ -299,6 +299,10 @@ PAID_AND_LOST = StateGauge(
 )
 SLOTS_USED = StateGauge("gateway_slots_used", "Slots in use: generations that fal may be working on.")
 SLOTS_ALLOWED = StateGauge("gateway_slots_allowed", "Slots in total (`GATEWAY_UPSTREAM_CONCURRENCY`).")
+TRAIL_BREAKS = StateGauge(
+    "gateway_trail_breaks",
+    "Places where the hash chain of the audit trail is broken, by the last verification of all entries.",
+)
 PRICE_CHANGED = StateGauge(
     "gateway_price_changed",
     "1 while fal has billed other units than expected for the last 5 successes.",

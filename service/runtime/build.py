@@ -244,7 +244,7 @@ def _build(core: Core) -> Runtime:
             access_tickets=AccessTickets(stores.ticket_sealer, clock=clock),
         ),
         webhooks=webhooks,
-        operations=_operations(core, tenants, webhooks, generations.canceller),
+        operations=_operations(core, tenants, operators.service, webhooks, generations.canceller),
         operators=operators,
         trail=core.trail,
         console=_console(core, authenticator, operators.authenticator),
@@ -381,7 +381,7 @@ def _operators(core: Core) -> OperatorServices:
     store, token = core.stores.operators, core.settings.admin_token
     admin_token = None if token is None else token.get_secret_value()
     return OperatorServices(
-        service=Operators(store, clock=core.clock),
+        service=Operators(store, has_admin_token=token is not None, clock=core.clock),
         authenticator=OperatorAuthenticator(store, admin_token=admin_token, clock=core.clock),
         openid=openid_logins(core),
     )
@@ -399,7 +399,7 @@ def _console(core: Core, authenticator: Authenticator, operators: OperatorAuthen
 
 
 def _operations(
-    core: Core, tenants: Tenants, webhooks: WebhookServices, canceller: GenerationCanceller
+    core: Core, tenants: Tenants, operators: Operators, webhooks: WebhookServices, canceller: GenerationCanceller
 ) -> OperationServices:
     settings, connections, stores, clock = core.settings, core.connections, core.stores, core.clock
     state = StateStore(connections.reports, stores.gate, stores.heartbeats, replicas=settings.redis_wait_replicas)
@@ -453,6 +453,7 @@ def _operations(
             stores.gate,
             state,
             tenants,
+            operators,
             connections.fal,
             connections.nudger.app,
             billing=connections.fal_billing,

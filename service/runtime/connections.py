@@ -59,6 +59,8 @@ from service.store.tenants.sealing import Purpose, Sealer
 from service.store.tenants.tenants import TenantStore
 from service.store.tenants.trusted_issuers import TrustedIssuerStore
 from service.store.tenants.upload_tickets import UploadTicketStore
+from service.store.trail.checks import TrailCheckStore
+from service.store.trail.reading import TrailReader
 from service.store.trail.trail import TrailStore
 from service.store.webhooks.deliveries import DeliveryStore
 from service.store.webhooks.delivery_log import DeliveryLog
@@ -246,7 +248,9 @@ class Stores:
         self.erasures = ErasureStore(redis)
         self.bulk_jobs = BulkJobStore(redis)
         self.operators = OperatorStore(redis)
-        self.trail = TrailStore(redis, reports=reports, retention=settings.trail_retention)
+        self.trail = TrailStore(redis, retention=settings.trail_retention)
+        self.trail_reader = TrailReader(reports)
+        self.trail_checks = TrailCheckStore(redis)
         self.rates = RateLimiter(redis)
         self.console_sessions = ConsoleSessionStore(redis)
         self.console_logins = ConsoleLoginStore(redis)

@@ -43,6 +43,7 @@ from service.usecases.operations.storage_sampler import StorageSampler
 from service.usecases.tenants.erasure import ErasureJobs
 from service.usecases.tenants.usage_reports import UsageReports
 from service.usecases.trail.trail import Trail
+from service.usecases.trail.verification import TrailVerification
 from service.usecases.webhooks.attempt_shares import AttemptShares
 from service.usecases.webhooks.delivery import DeliveryWorker
 from service.usecases.webhooks.endpoint_health import EndpointHealthMonitor
@@ -77,6 +78,7 @@ class Core:
     bulk_jobs: BulkJobs
     reads: ReadQueue
     trail: Trail
+    chain: TrailVerification
 
     @property
     def clock(self) -> StoreClock:
@@ -123,6 +125,7 @@ def build_core(settings: Settings, connections: Connections) -> Core:
         ),
         usage_reports=UsageReports(stores.usage_reports, stores.due, reads, clock=clock),
         reads=reads,
+        chain=TrailVerification(stores.trail_reader, stores.trail_checks),
         trail=trail,
         deliveries=deliveries,
         bulk_jobs=_bulk_jobs(stores, connections, transitions, deliveries, trail),
@@ -332,6 +335,7 @@ def _sweeper(core: Core) -> DeadlineSweeper:
         SearchIndexer(stores.indexing, clock=core.clock),
         core.trail,
         BudgetSampler(stores.budget_shares, clock=core.clock),
+        core.chain,
         clock=core.clock,
     )
 

@@ -171,10 +171,15 @@ Operators and the audit trail
 {sg}:operator_token:<id>:used             string  -             minute of its last use (RFC 3339)
 {sg}:trail                                stream  trail         n number, d entry (JSON), b hash of the entry before,
                                                   retention     h hash
-{sg}:trail_head                           hash    -             n number and h hash of the last entry of the trail
+{sg}:trail_head                           hash    -             n number and h hash of the last entry of the trail;
+                                                                trimmed: entries that retention has removed
 {sg}:trail_pending                        hash    until its end acts that have begun -> entry without outcome (JSON)
+{sg}:trail_check                          hash    -             verification of the chain: position, n and h of the
+                                                                last verified entry; breaks, last_breaks
+{sg}:trail_check_turn                     string  1 minute      a process continues the verification
+{sg}:tenant:<t>:acts:<day>                string  1 day         number of acts of the tenant in the trail
 {sg}:tenant:<t>:trail                     zset    trail         ids of entries of the trail about the tenant; score =
-                                                  retention     time
+                                                  retention     number
 {sg}:bulk_jobs                            zset    -             ids of the newest bulk jobs; score 0, ids sort
 {sg}:running_bulk_jobs                    hash    -             digest of kind and filter -> id of the bulk job that has
                                                                 not ended
@@ -257,6 +262,8 @@ TRAIL_HEAD: Final = f"{TAG}trail_head"
 TRAIL_PENDING: Final = f"{TAG}trail_pending"
 BULK_JOBS: Final = f"{TAG}bulk_jobs"
 RUNNING_BULK_JOBS: Final = f"{TAG}running_bulk_jobs"
+TRAIL_CHECK: Final = f"{TAG}trail_check"
+TRAIL_CHECK_TURN: Final = f"{TAG}trail_check_turn"
 READINESS_PROBE: Final = f"{TAG}readiness_probe"
 #: Suffix of the due set of deliveries, and of a tenant's endpoint queues, whose receivers are not proven.
 UNPROVEN: Final = ":unproven"
@@ -309,6 +316,10 @@ def operator_token(token_id: str) -> str:
 
 def operator_token_used(token_id: str) -> str:
     return f"{TAG}operator_token:{token_id}:used"
+
+
+def acts_of_tenant(tenant_id: str, day: str) -> str:
+    return f"{TAG}tenant:{tenant_id}:acts:{day}"
 
 
 def trail_of_tenant(tenant_id: str) -> str:

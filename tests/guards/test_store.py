@@ -45,7 +45,7 @@ UNREPLICATED = {
     "service/store/money/budget_shares.py:sample": "a sample; the next one comes within two minutes",
     "service/store/money/refusals.py:add": "counts of refused creates, for display",
     "service/store/generations/submissions.py:trim": "a deletion; what a failover brings back is trimmed again",
-    "service/store/tenants/tenants.py:note_use": "a time of last use, for display",
+    "service/store/redis/records.py:record_use": "a time of last use, for display",
 }
 
 

@@ -11,6 +11,7 @@ from service.domain.actor import ActorKind
 from service.domain.adjustment import Correction
 from service.domain.budgets import day
 from service.domain.bulk import BulkState
+from service.domain.chain import Verified
 from service.domain.console_session import ConsoleSession, Subject
 from service.domain.generation import Due
 from service.domain.measurement import Measurement
@@ -175,6 +176,10 @@ async def _insert_token(world: World) -> None:
     assert await world.stores.operators.insert_token(factories.operator_token(operator.id)[0])
 
 
+async def _forget_ended_token(world: World) -> None:
+    assert await world.stores.operators.forget_ended_tokens(world.revoked.operator_id, NOW, above=1) == 0
+
+
 async def _change_endpoint(world: World) -> None:
     assert isinstance(await world.stores.endpoints.put(replace(world.endpoint, description="changed")), Endpoint)
 
@@ -271,8 +276,16 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "operators.update_token": Operation(
         lambda w: w.stores.operators.update_token(factories.operator_token("opr_1")[0])
     ),
+    "operators.forget_ended_tokens": Operation(_forget_ended_token),
+    "operators.note_use": Operation(
+        lambda w: w.stores.operators.note_use(w.revoked.id, "2026-01-31T09:30Z"), waits=False
+    ),
     "trail.begin": Operation(lambda w: w.stores.trail.begin("act_1", factories.trail_entry(), daily_limit=None)),
-    "trail.append": Operation(lambda w: w.stores.trail.append("act_1", factories.trail_entry(), NOW)),
+    "trail.append": Operation(lambda w: w.stores.trail.append("act_1", factories.trail_entry(), once=False)),
+    "trail_checks.take_turn": Operation(lambda w: w.stores.trail_checks.take_turn(MINUTE), waits=False),
+    "trail_checks.keep_verified": Operation(
+        lambda w: w.stores.trail_checks.keep_verified(Verified(), 0, finished=True), waits=False
+    ),
     "prices.count_mismatch": Operation(lambda w: w.stores.prices.count_mismatch("480p")),
     "prices.reset": Operation(lambda w: w.stores.prices.reset("480p")),
     "queue.claim": Operation(_claim_slot, waits=False),
@@ -353,7 +366,9 @@ def _sends_a_write(source: str) -> bool:
 
 
 #: A script that may write, or a function of the stores that runs one.
-_WRITES: Final = re.compile(r"_redis\.run\(|\b(?:count|insert_record|replace_record|set_expiring)\(\s*self\._redis,")
+_WRITES: Final = re.compile(
+    r"_redis\.run\(|\b(?:count|insert_record|replace_record|record_use|set_expiring)\(\s*self\._redis,"
+)
 
 
 #: Options of commands in capitals.

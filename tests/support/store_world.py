@@ -10,6 +10,7 @@ from service.domain.bulk import BulkFilter, BulkJob, BulkKind
 from service.domain.callback import Callback
 from service.domain.generation import Due, Generation
 from service.domain.identity.trusted_issuer import TrustedIssuer
+from service.domain.operator import OperatorToken
 from service.domain.signing import new_key
 from service.domain.tenant import ApiKey, Limits, Tenant
 from service.domain.webhook import Delivery
@@ -44,6 +45,7 @@ class World:
     dead: Delivery
     collecting_job: BulkJob
     running_job: BulkJob
+    revoked: OperatorToken
 
     @property
     def end_user(self) -> tuple[str, str]:
@@ -91,6 +93,7 @@ async def build_world(redis: Redis, settings: Settings) -> World:
         dead,
         collecting,
         running,
+        await _revoked(stores),
     )
 
 
@@ -107,6 +110,14 @@ async def _loaded(stores: Stores, job_id: str) -> BulkJob:
     job = await stores.bulk_jobs.load(job_id)
     assert job is not None
     return job
+
+
+async def _revoked(stores: Stores) -> OperatorToken:
+    operator = factories.operator()
+    token, _ = factories.operator_token(operator.id, revoked_at=NOW)
+    assert await stores.operators.insert(operator)
+    assert await stores.operators.insert_token(token)
+    return token
 
 
 async def _created(stores: Stores, owner: Tenant) -> Generation:

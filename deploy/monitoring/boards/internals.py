@@ -56,6 +56,39 @@ INTERNALS: Final = Board(
             ],
         ),
         Row(
+            "Operators",
+            [
+                Panel(
+                    "Acts",
+                    "Entries of the audit trail per minute, by kind of actor and outcome. `break_glass` is the admin "
+                    "token.",
+                    "opm",
+                    [Query(per_minute("gateway_acts_total", by="actor, outcome"), "{{actor}}: {{outcome}}")],
+                ),
+                Panel(
+                    "Refused calls of operators",
+                    "In 15 minutes: calls and logins with a token that is not valid, and calls that the role of the "
+                    "operator does not allow.",
+                    "none",
+                    [
+                        Query(increase("gateway_operator_logins_refused_total", over="15m"), "token"),
+                        Query(
+                            increase("gateway_acts_total", where='outcome="refused", actor="operator"', over="15m"),
+                            "role",
+                        ),
+                    ],
+                    limits=Limits(20, 20),
+                ),
+                Panel(
+                    "Breaks of the audit trail",
+                    "Places where the hash chain of the audit trail is broken. `audit --trail` lists them.",
+                    "none",
+                    [Query(state("gateway_trail_breaks"), "breaks")],
+                    limits=Limits(1, 1),
+                ),
+            ],
+        ),
+        Row(
             "Hints and processes",
             [
                 Panel(

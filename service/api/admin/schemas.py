@@ -26,7 +26,7 @@ ModelId = Annotated[str, StringConstraints(pattern=ENDPOINT_ID, max_length=200)]
 _Count = Annotated[int, Field(ge=0, le=10_000_000)]
 
 
-def _in_utc(moment: datetime) -> datetime:
+def in_utc(moment: datetime) -> datetime:
     try:
         return moment.astimezone(UTC)
     except OverflowError:
@@ -158,7 +158,7 @@ class NewApiKey(BaseModel):
     """What the key may do: `generate` creates, cancels and uploads, `read` reads, `manage` changes webhooks, secrets
     and end users. Default: all three.
     """
-    expires_at: Annotated[AwareDatetime, Field(strict=True), AfterValidator(_in_utc)] | None = None
+    expires_at: Annotated[AwareDatetime, Field(strict=True), AfterValidator(in_utc)] | None = None
     """When the key stops working (RFC 3339 with an offset). Default `null`: never."""
 
 

@@ -4,14 +4,17 @@ The name of an act is that of its endpoint, which is also the operation id in th
 the caller is authenticated, before the body is read: see ``begin_act``.
 """
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
 from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
 from service.domain import ids
 from service.domain.actor import Actor
+from service.errors import Invalid
 from service.runtime import Runtime
 from service.usecases.trail.recording import Act
 
@@ -50,7 +53,10 @@ class AuditedRoute(APIRoute):
             request.scope[_ACTION] = action
             try:
                 response = await handler(request)
-            except Exception as error:
+            except RequestValidationError:
+                await _end(request, Invalid())
+                raise
+            except (Exception, asyncio.CancelledError) as error:
                 await _end(request, error)
                 raise
             await _end(request)
@@ -77,7 +83,7 @@ def target_of(request: Request) -> tuple[str | None, str | None]:
     return target, tenant_id if ids.is_id(ids.TENANT, tenant_id) else None
 
 
-async def _end(request: Request, error: Exception | None = None) -> None:
+async def _end(request: Request, error: BaseException | None = None) -> None:
     act: Act | None = request.scope.pop(_ACT, None)
     if act is not None:
         await _runtime(request).trail.end(act, error)

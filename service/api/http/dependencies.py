@@ -28,7 +28,7 @@ from service.errors import Malformed, RateLimited, Unauthenticated
 from service.observability import log
 from service.runtime import Runtime
 from service.store.tenants.rates import RateLimitResult
-from service.usecases.tenants.authentication import Caller
+from service.usecases.tenants.authentication import Caller, check_rights
 from service.usecases.trail.recording import note_reason
 
 LONGEST_WAIT: Final = 60
@@ -160,10 +160,18 @@ class ApiKey(SecurityBase):
 
     async def __call__(self, request: Request, needed: SecurityScopes) -> Tenant:
         scope = Scope(needed.scopes[0])
-        found = await tenant(request, scope)
-        if scope is Scope.MANAGE:
-            await begin_act(request, _actor(request))
-        return found
+        return await (_manager(request) if scope is Scope.MANAGE else tenant(request, scope))
+
+
+async def _manager(request: Request) -> Tenant:
+    """Authenticate as ``tenant``, and begin the act of the call before its right to it is checked."""
+    caller = await runtime(request).tenants.authenticator.identify(bearer(request))
+    note_caller(request, caller)
+    await count_call(request, caller.tenant)
+    await begin_act(request, _actor(request))
+    check_rights(caller, Scope.MANAGE)
+    check_query(request)
+    return caller.tenant
 
 
 class AnyKey(SecurityBase):

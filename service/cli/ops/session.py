@@ -2,15 +2,16 @@
 
 import asyncio
 import getpass
+import json
 import os
 import re
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import typer
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from pydantic_settings import SettingsError
 
 from service.config.secret_files import SecretFileError
@@ -19,6 +20,7 @@ from service.config.unknown import unknown_variables
 from service.domain.actor import Actor, ActorKind
 from service.domain.models.registry import ModelsError
 from service.domain.operator import Role
+from service.domain.request import parse
 from service.errors import GatewayError, Invalid, StoreUnavailable
 from service.model_registry import registry_of
 
@@ -75,12 +77,21 @@ class Command:
     target: str | None = None
     tenant_id: str | None = None
     reason: str | None = None
+    own: str | None = None
+    """Id of an operator who may do this with any role: it acts on itself."""
 
 
-def with_runtime(use: "Callable[[Runtime], Awaitable[Result]]", *, act: Command | None = None) -> Result:
+def with_runtime(
+    use: "Callable[[Runtime], Awaitable[Result]]",
+    *,
+    act: Command | None = None,
+    role: Role = Role.VIEWER,
+    own: str | None = None,
+) -> Result:
     """Run ``use`` with an open runtime. Errors of the gateway become a message on stderr and exit code 1 or 2.
 
-    ``act``: what the audit trail records, and the role that it needs. None: a read, for which every role is enough.
+    ``act``: what the audit trail records, and the role that it needs. None: a read, for which ``role`` is needed, or
+    being the operator ``own``.
     """
     from service.observability import log  # noqa: PLC0415
     from service.observability.start import warn_of_unknown_variables  # noqa: PLC0415
@@ -96,11 +107,12 @@ def with_runtime(use: "Callable[[Runtime], Awaitable[Result]]", *, act: Command 
         async with open_runtime(settings) as runtime:
             actor = await _actor(runtime)
             if act is None:
+                actor.require(role, unless_own=own)
                 return await use(runtime)
             async with runtime.trail.act(
                 actor, act.action, target=act.target, tenant_id=act.tenant_id, reason=act.reason
             ):
-                actor.require(act.role)
+                actor.require(act.role, unless_own=act.own)
                 return await use(runtime)
 
     try:
@@ -129,6 +141,14 @@ def local_user() -> str:
         return getpass.getuser()
     except (OSError, KeyError):  # a container's user without an entry in its passwd
         return f"uid {os.getuid()}"
+
+
+def parsed(adapter: TypeAdapter[Result], body: dict[str, Any]) -> Result:
+    """Validate options as the body of the same call of the API. Exit 2 if the API would refuse it."""
+    try:
+        return parse(adapter, json.dumps(body).encode())
+    except Invalid as error:
+        raise refused(error) from None
 
 
 def refused(error: Invalid) -> typer.Exit:

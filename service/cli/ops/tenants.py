@@ -5,10 +5,9 @@ import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from pydantic import TypeAdapter
 
 from service.api.admin.schemas import (
     NEW_TENANT,
@@ -21,16 +20,14 @@ from service.api.admin.schemas import (
     tenant_view,
 )
 from service.cli.ops.issuers import issuers
-from service.cli.ops.session import Command, refused, with_runtime
+from service.cli.ops.session import Command, parsed, with_runtime
 from service.cli.output import Columns, JsonOption, show, show_list
 from service.config.settings import PREFIX
 from service.domain import ids
 from service.domain.budgets import Standing
 from service.domain.operator import Role
 from service.domain.reason import ACT_REASON, SUSPENSION_REASON, TENANT_REASON
-from service.domain.request import parse
 from service.domain.tenant import Scope, Tenant
-from service.errors import Invalid
 
 if TYPE_CHECKING:
     from service.runtime import Runtime
@@ -49,7 +46,6 @@ _LimitOptions = Annotated[
 _REASON: Final = typer.Option(help="Why, 500 characters at most; the tenant can read it.")
 _WHY: Final = typer.Option(help="Why, 500 characters at most, for operators.")
 _PAGE: Final = 1000
-Model = TypeVar("Model")
 _TENANT_COLUMNS: Final[Columns] = {
     "id": lambda tenant: tenant["id"],
     "name": lambda tenant: tenant["name"],
@@ -79,7 +75,7 @@ def create_tenant(
 ) -> None:
     """Create a tenant and print it with the secret that signs its webhooks."""
     body = {"name": name, "require_end_user": require_end_user, "limits": _limits(limit)}
-    new = _parsed(NEW_TENANT, body)
+    new = parsed(NEW_TENANT, body)
 
     async def create(runtime: "Runtime") -> Tenant:
         runtime.generations.admission.check_webhook(new.limits.webhook_url, WEBHOOK_POINTER)
@@ -127,7 +123,7 @@ def update_tenant(
 ) -> None:
     """Change the given fields; all others are unchanged."""
     fields = {"name": name, "require_end_user": require_end_user, "limits": _limits(limit) or None}
-    change = _parsed(TENANT_CHANGE, {key: value for key, value in fields.items() if value is not None})
+    change = parsed(TENANT_CHANGE, {key: value for key, value in fields.items() if value is not None})
 
     async def update(runtime: "Runtime") -> TenantView:
         runtime.generations.admission.check_webhook(
@@ -141,7 +137,7 @@ def update_tenant(
 @tenants.command("suspend")
 def suspend_tenant(tenant_id: _TenantId, reason: Annotated[str | None, _REASON] = None) -> None:
     """Refuse all requests of a tenant; its queued generations continue."""
-    why = _parsed(SUSPENSION_REASON, {"reason": reason}).reason
+    why = parsed(SUSPENSION_REASON, {"reason": reason}).reason
     act = _act("suspend_tenant", tenant_id, role=Role.OPERATOR, reason=why)
     show(tenant_view(with_runtime(lambda runtime: runtime.tenants.service.suspend(tenant_id, why), act=act)))
 
@@ -172,7 +168,7 @@ def resume_tenant(tenant_id: _TenantId) -> None:
 @tenants.command("pause")
 def pause_tenant(tenant_id: _TenantId, reason: Annotated[str, _REASON]) -> None:
     """Stop sending a tenant's generations to fal; its API keys keep working."""
-    why = _parsed(TENANT_REASON, {"reason": reason}).reason
+    why = parsed(TENANT_REASON, {"reason": reason}).reason
     act = _act("pause_tenant", tenant_id, role=Role.OPERATOR, reason=why)
     show(tenant_view(with_runtime(lambda runtime: runtime.tenants.service.pause(tenant_id, why), act=act)))
 
@@ -286,11 +282,4 @@ def _limits(options: list[str] | None) -> dict[str, Any]:
 
 def act_reason(reason: str) -> str:
     """Return the reason of an act. A wrong one ends the command with exit code 2."""
-    return _parsed(ACT_REASON, {"reason": reason}).reason
-
-
-def _parsed(adapter: TypeAdapter[Model], body: dict[str, Any]) -> Model:
-    try:
-        return parse(adapter, json.dumps(body).encode())
-    except Invalid as error:
-        raise refused(error) from None
+    return parsed(ACT_REASON, {"reason": reason}).reason

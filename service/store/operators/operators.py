@@ -1,6 +1,7 @@
 """Operators and their tokens."""
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 from pydantic import TypeAdapter
@@ -8,10 +9,12 @@ from pydantic import TypeAdapter
 from service.domain.operator import Operator, OperatorToken
 from service.store import keys
 from service.store.redis.client import Redis
-from service.store.redis.records import insert_record, replace_record
+from service.store.redis.records import insert_record, record_use, replace_record
 
 _OPERATOR: Final = TypeAdapter(Operator)
 _TOKEN: Final = TypeAdapter(OperatorToken)
+#: More than an operator has.
+_MOST_TOKENS: Final = 1_000
 
 
 class OperatorStore:
@@ -61,3 +64,41 @@ class OperatorStore:
         """Return a token; None: there is none."""
         record = await self._redis.execute("GET", keys.operator_token(token_id))
         return None if record is None else _TOKEN.validate_json(record)
+
+    async def count(self) -> int:
+        return int(await self._redis.execute("ZCARD", keys.OPERATORS))
+
+    async def page(self, *, limit: int, after: str | None) -> list[Operator]:
+        """Return operators, the oldest first; ``after`` is the last id of the page before."""
+        lower = "-" if after is None else f"({after}"
+        names = await self._redis.execute("ZRANGEBYLEX", keys.OPERATORS, lower, "+", "LIMIT", 0, limit)
+        records = await self._redis.gather(("GET", keys.operator(name.decode())) for name in names)
+        return [_OPERATOR.validate_json(record) for record in records if record is not None]
+
+    async def list_tokens(self, operator_id: str) -> list[OperatorToken]:
+        """Return the tokens of an operator, the oldest first."""
+        names = await self._redis.execute("ZRANGE", keys.tokens_of_operator(operator_id), 0, _MOST_TOKENS)
+        records = await self._redis.gather(("GET", keys.operator_token(name.decode())) for name in names)
+        found = [_TOKEN.validate_json(record) for record in records if record is not None]
+        return sorted(found, key=lambda token: (token.created_at, token.id))
+
+    async def forget_ended_tokens(self, operator_id: str, now: datetime, *, above: int) -> int:
+        """Delete the tokens that are not valid any more if there are ``above`` ones. Return how many are left."""
+        index = keys.tokens_of_operator(operator_id)
+        count = int(await self._redis.execute("ZCARD", index))
+        if count < above:
+            return count
+        ended = [token.id for token in await self.list_tokens(operator_id) if not token.is_valid(now)]
+        for token_id in ended:
+            await self._redis.execute("DEL", keys.operator_token(token_id), keys.operator_token_used(token_id))
+            await self._redis.execute("ZREM", index, token_id)
+        return count - len(ended)
+
+    async def note_use(self, token_id: str, minute: str) -> None:
+        """Record the minute (RFC 3339) in which a token was used."""
+        await record_use(self._redis, keys.operator_token(token_id), keys.operator_token_used(token_id), minute)
+
+    async def last_uses(self, token_ids: list[str]) -> dict[str, str | None]:
+        """Return when each token was last used, to the minute (RFC 3339)."""
+        moments = await self._redis.gather(("GET", keys.operator_token_used(name)) for name in token_ids)
+        return {name: None if m is None else m.decode() for name, m in zip(token_ids, moments, strict=True)}

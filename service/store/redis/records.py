@@ -6,6 +6,7 @@ from service.store.redis.client import Redis, Script
 
 _INSERT: Final = Script("insert")
 _UPDATE: Final = Script("update")
+_NOTE_USE: Final = Script("note_use")
 
 
 async def insert_record(redis: Redis, record: str, value: bytes, *, index: str, name: str, owner: str | None) -> bool:
@@ -27,3 +28,8 @@ async def insert_record(redis: Redis, record: str, value: bytes, *, index: str, 
 async def replace_record(redis: Redis, record: str, value: bytes, *, version: int) -> bool:
     """Replace a record that still has this version. False: another process has changed or deleted it."""
     return bool(await redis.run(_UPDATE, {"record": record}, {"version": version, "after": value}))
+
+
+async def record_use(redis: Redis, record: str, used: str, minute: str) -> None:
+    """Record the minute (RFC 3339) in which a credential was used. A deleted one gets no entry."""
+    await redis.run(_NOTE_USE, {"record": record, "used": used}, {"minute": minute}, replicated=False)

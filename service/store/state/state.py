@@ -20,6 +20,7 @@ from service.store.redis.memory import Memory
 from service.store.state.heartbeats import Heartbeats, HeartbeatStore
 from service.store.state.stored_bytes import StoredBytesStore
 from service.store.times import moment
+from service.store.trail.checks import TrailCheckStore
 
 _STATE: Final = Script("state")
 _TENANTS: Final = Script("tenant_states")
@@ -120,6 +121,8 @@ class State:
     server: Server
     stored_bytes: Sequence[tuple[str, int]]
     """Estimates of the tenants that store most."""
+    trail_breaks: int
+    """Places where the chain of the audit trail is broken."""
 
 
 class StateStore:
@@ -133,10 +136,11 @@ class StateStore:
         self._heartbeats = heartbeats
         self._prices = PriceStore(redis)
         self._stored_bytes = StoredBytesStore(redis)
+        self._trail_checks = TrailCheckStore(redis)
 
     async def read(self, now: datetime) -> State:
         """Return the state; nothing is written."""
-        counted, pending, (names, rows), gate, stopped, beats, mismatches, info, fsync, stored = await asyncio.gather(
+        counted, pending, (names, rows), gate, stopped, beats, *others = await asyncio.gather(
             self._read_account(now),
             self._read_pending(now),
             self._read_tenants(now),
@@ -147,7 +151,9 @@ class StateStore:
             health.info(self._redis),
             health.setting(self._redis, "appendfsync"),
             self._stored_bytes.largest(_LARGEST),
+            self._trail_checks.breaks(),
         )
+        mismatches, info, fsync, stored, breaks = others
         account = _account(counted)
         return State(
             slots_used=account.slots_used,
@@ -165,6 +171,7 @@ class StateStore:
             heard=beats,
             server=Server(health.memory(self._redis, info), _durable(info, fsync, self._replicas)),
             stored_bytes=stored,
+            trail_breaks=breaks,
         )
 
     async def read_account(self, now: datetime) -> AccountState:

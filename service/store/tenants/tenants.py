@@ -14,13 +14,12 @@ from service.domain.signing import new_private
 from service.domain.tenant import ApiKey, Tenant
 from service.store import keys
 from service.store.redis.client import Redis, Script
-from service.store.redis.records import insert_record, replace_record
+from service.store.redis.records import insert_record, record_use, replace_record
 from service.store.tenants.sealing import Sealer
 
 _UPDATE_TENANT: Final = Script("update_tenant")
 _DELETE_TENANT: Final = Script("delete_tenant")
 _FORGET_DEAD_LETTERS: Final = Script("forget_dead_letters")
-_NOTE_USE: Final = Script("note_use")
 _PAGE: Final = 200
 #: Dead letters that one script call removes.
 _PART: Final = 500
@@ -288,12 +287,7 @@ class TenantStore:
         issuer_id = issuer_id_of(key_id)
         record = keys.api_key(key_id) if issuer_id is None else keys.trusted_issuer(issuer_id)
         used = keys.api_key_used(key_id) if issuer_id is None else keys.trusted_issuer_used(issuer_id)
-        await self._redis.run(
-            _NOTE_USE,
-            {"record": record, "used": used},
-            {"minute": minute},
-            replicated=False,
-        )
+        await record_use(self._redis, record, used, minute)
 
     async def last_uses(self, key_ids: list[str]) -> dict[str, str | None]:
         """Return when each API key was last used, to the minute (RFC 3339)."""

@@ -34,6 +34,7 @@ from service.usecases.operations.storage_sampler import StorageSampler
 from service.usecases.tenants.erasure import ErasureJobs
 from service.usecases.tenants.usage_reports import UsageReports
 from service.usecases.trail.trail import Trail
+from service.usecases.trail.verification import TrailVerification
 
 #: Pause of an item that cannot end yet: its webhooks are pending, or a stored callback waits for its poll.
 _RETRY_AFTER: Final = timedelta(seconds=60)
@@ -63,6 +64,7 @@ class DeadlineSweeper:
         search_indexer: SearchIndexer,
         trail: Trail,
         budget_sampler: BudgetSampler,
+        chain: TrailVerification,
         *,
         clock: Clock,
     ) -> None:
@@ -83,6 +85,7 @@ class DeadlineSweeper:
         self._search_indexer = search_indexer
         self._trail = trail
         self._budget_sampler = budget_sampler
+        self._chain = chain
         self._clock = clock
         self._trimmed_at: datetime | None = None
         self._log = log.get(__name__)
@@ -91,6 +94,7 @@ class DeadlineSweeper:
         if self._trimmed_at is None or self._clock() - self._trimmed_at >= _TRIM_EVERY:
             await self.trim()
             await self._trail.end_abandoned()
+            await self._chain.continue_when_due()
         await self._storage_sampler.sample_when_due()
         await self._budget_sampler.sample_when_due()
         await self._search_indexer.work()

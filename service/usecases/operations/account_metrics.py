@@ -85,6 +85,7 @@ class AccountMetrics:
             *_of_dispatch(state, now),
             (metrics.SLOTS_ALLOWED, _one(self._slots)),
             *_of_account(state, self._account_budget),
+            (metrics.TRAIL_BREAKS, _one(state.trail_breaks)),
             (metrics.PRICE_CHANGED, _of_prices(state.price_mismatches)),
             (metrics.TENANT_INFO, [((tenant_id, _escaped(name)), 1) for tenant_id, name in state.names.items()]),
             (metrics.TENANT_STORED_BYTES, [((tenant_id,), size) for tenant_id, size in state.stored_bytes]),

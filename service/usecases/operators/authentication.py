@@ -4,17 +4,20 @@ A change of a role, a revoked token and a disabled operator therefore act at onc
 """
 
 import hmac
+from typing import Final
 
 from service.clock import Clock
 from service.domain.actor import Actor, ActorKind
 from service.domain.credential_kinds import fault_of_operator_token
 from service.domain.operator import TOKEN_PREFIX, Operator, OperatorToken, Role, parse_token
-from service.errors import Unauthenticated
+from service.errors import StoreUnavailable, Unauthenticated
 from service.observability import metrics
 from service.store.operators.operators import OperatorStore
+from service.usecases.credentials import used_at
 
 #: One text for all invalid tokens, so that a caller cannot learn which of these it is.
 UNKNOWN_TOKEN = "The token is unknown, expired or revoked, or its operator is disabled."  # noqa: S105  (a sentence)
+_MOST_RECORDED: Final = 10_000
 
 
 class OperatorAuthenticator:
@@ -22,6 +25,8 @@ class OperatorAuthenticator:
         self._store = store
         self._admin_token = admin_token
         self._clock = clock
+        self._recorded_uses: dict[str, str] = {}
+        """The minute of the last recorded use, by token id."""
 
     async def authenticate(self, text: str, *, address: str | None = None, request_id: str | None = None) -> Actor:
         """Return the operator of a token, or the holder of the admin token. Raises Unauthenticated."""
@@ -57,10 +62,24 @@ class OperatorAuthenticator:
         parts = parse_token(text)
         if parts is None:
             raise Unauthenticated("The token is mistyped: it is incomplete or a character is wrong.")
-        token = await self._store.load_token(parts.id)
-        if token is None or not token.opens(parts.secret, self._clock()):
+        token, now = await self._store.load_token(parts.id), self._clock()
+        if token is None or not token.opens(parts.secret, now):
             raise Unauthenticated(UNKNOWN_TOKEN)
-        return await self._enabled(token.operator_id), token
+        operator = await self._enabled(token.operator_id)
+        await self._record_use(token.id, used_at(now))
+        return operator, token
+
+    async def _record_use(self, token_id: str, minute: str) -> None:
+        """Record the use of a token, at most once a minute for each process. A failure fails no call."""
+        if self._recorded_uses.get(token_id) == minute:
+            return
+        if len(self._recorded_uses) >= _MOST_RECORDED:
+            self._recorded_uses.clear()
+        self._recorded_uses[token_id] = minute
+        try:
+            await self._store.note_use(token_id, minute)
+        except StoreUnavailable:  # the next call tries again
+            self._recorded_uses.pop(token_id, None)
 
     async def _enabled(self, operator_id: str) -> Operator:
         operator = await self._store.load(operator_id)

@@ -12,10 +12,10 @@ from service.domain.tenant import ApiKey, Scope, Tenant, parse_key
 from service.errors import Forbidden, StoreUnavailable, Unauthenticated
 from service.store.tenants.rates import RateLimiter, RateLimitResult
 from service.store.tenants.tenants import LookedUp, TenantStore
+from service.usecases.credentials import used_at
 from service.usecases.tenants.caller import CACHE_SECONDS, Caller, CredentialRef
 from service.usecases.tenants.lookup_cache import LookupCache, insert
 from service.usecases.tenants.read_limiter import ReadLimiter
-from service.usecases.tenants.tenants import used_at
 from service.usecases.tenants.token_authentication import TokenAuthenticator
 
 __all__ = ["UNKNOWN_KEY", "Authenticator", "Caller"]
@@ -50,7 +50,7 @@ class Authenticator:
 
         """
         caller, now = await self._verified(text)
-        _check_rights(caller, scope)
+        check_rights(caller, scope)
         await self._record_use(caller.key, now)
         return caller
 
@@ -99,7 +99,7 @@ class Authenticator:
         now = self._clock()
         if caller is None or not caller.key.is_valid(now):
             raise Unauthenticated(UNKNOWN_KEY)
-        _check_rights(caller, scope)
+        check_rights(caller, scope)
         await self._record_use(caller.key, now)
         return caller
 
@@ -112,7 +112,7 @@ class Authenticator:
 
         """
         caller = await self.current(credential)
-        _check_rights(caller, scope)
+        check_rights(caller, scope)
         return caller
 
     async def current(self, credential: CredentialRef) -> Caller:
@@ -153,7 +153,7 @@ class Authenticator:
             self._recorded_uses.pop(key.id, None)
 
 
-def _check_rights(caller: Caller, scope: Scope) -> None:
+def check_rights(caller: Caller, scope: Scope) -> None:
     """Raise Forbidden if the key lacks the scope, or the tenant is suspended."""
     if scope not in caller.key.scopes:
         what = "API key" if caller.identity is None else "token"

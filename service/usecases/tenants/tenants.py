@@ -9,16 +9,15 @@ from typing import Final
 from service.clock import Clock
 from service.domain import ids
 from service.domain.credential import hash_secret, is_credential_id
-from service.domain.generation_view import rfc3339
 from service.domain.signing import new_private, new_secret
 from service.domain.tenant import ApiKey, Limits, Pause, Scope, Suspension, Tenant, new_key_text
-from service.errors import Conflict, NotFound, OverlapPromised, PreconditionFailed, TenantBusy
+from service.errors import NotFound, PreconditionFailed, TenantBusy
 from service.store.tenants.tenants import TenantStore
 from service.store.webhooks.endpoints import EndpointStore
 from service.usecases.conflicts import LOST, Lost, Versions, check_version, retry_on_conflict
+from service.usecases.credentials import DEFAULT_OVERLAP, CredentialChanges
 from service.usecases.trail.recording import note_change
 
-DEFAULT_OVERLAP: Final = timedelta(hours=24)
 _PAGE: Final = 200
 _NO_LIMITS: Final = Limits()
 
@@ -40,6 +39,7 @@ class Tenants:
         self._store = store
         self._endpoints = endpoints
         self._clock = clock
+        self._credentials = CredentialChanges("key", store.update_key, clock=clock)
 
     async def create(self, name: str, limits: Limits | None = None, *, require_end_user: bool = False) -> Tenant:
         now = self._clock()
@@ -173,8 +173,13 @@ class Tenants:
         scopes: tuple[Scope, ...] = tuple(Scope),
         expires_at: datetime | None = None,
     ) -> NewKey:
-        parts, text = new_key_text()
         await self.get(tenant_id)
+        return await self._create_key(tenant_id, name, scopes, expires_at)
+
+    async def _create_key(
+        self, tenant_id: str, name: str, scopes: tuple[Scope, ...], expires_at: datetime | None, *, part: str = ""
+    ) -> NewKey:
+        parts, text = new_key_text()
         key = ApiKey(
             id=parts.id,
             tenant_id=tenant_id,
@@ -186,7 +191,7 @@ class Tenants:
         )
         if not await self._store.insert_key(key):
             raise NotFound("There is no such tenant.")
-        note_change(None, key, target=key.id)
+        note_change(None, key, target=key.id, part=part)
         return NewKey(key, text)
 
     async def list_keys(self, tenant_id: str) -> list[tuple[ApiKey, str | None]]:
@@ -205,42 +210,18 @@ class Tenants:
             OverlapPromised: the key was rotated before, with an overlap that ends later.
 
         """
-        old, now = await self._get_key(tenant_id, key_id), self._clock()
-        ends = now + overlap
-        if not old.is_valid(now):
-            raise Conflict("The key is revoked or has expired; create a new one.")
-        if old.rotated and old.expires_at is not None and ends < old.expires_at:
-            raise OverlapPromised("The key was rotated before, and its overlap ends later. To end the key, revoke it.")
-        new = await self.create_key(tenant_id, name=old.name, scopes=old.scopes, expires_at=old.expiry_of_successor)
-        await self._update_key(old, lambda key: key.retired(ends))
-        return new
+
+        async def succeed(old: ApiKey) -> NewKey:
+            return await self._create_key(tenant_id, old.name, old.scopes, old.expiry_of_successor, part="successor.")
+
+        return await self._credentials.rotate(lambda: self._get_key(tenant_id, key_id), succeed, overlap)
 
     async def revoke_key(self, tenant_id: str, key_id: str) -> ApiKey:
         """Revoke a key. All processes refuse it within a second. A second call does not change the time."""
-        key = await self._get_key(tenant_id, key_id)
-        now = self._clock()
-        return await self._update_key(key, lambda current: replace(current, revoked_at=current.revoked_at or now))
+        return await self._credentials.revoke(lambda: self._get_key(tenant_id, key_id))
 
     async def _get_key(self, tenant_id: str, key_id: str) -> ApiKey:
         key = await self._store.load_key(key_id) if is_credential_id(key_id) else None
         if key is None or key.tenant_id != tenant_id:
             raise NotFound("This tenant has no such key.")
         return key
-
-    async def _update_key(self, key: ApiKey, change: Callable[[ApiKey], ApiKey]) -> ApiKey:
-        async def attempt() -> ApiKey | Lost:
-            current = await self._get_key(key.tenant_id, key.id)
-            changed = await self._store.update_key(change(current))
-            if changed is not None:
-                note_change(current, changed, target=key.id)
-            return changed or LOST
-
-        after = await retry_on_conflict(attempt)
-        if after is LOST:
-            raise PreconditionFailed("The key is being changed by other requests; try again.")
-        return after
-
-
-def used_at(moment: datetime) -> str:
-    """Return the minute of a use, as it is stored."""
-    return rfc3339(moment.replace(second=0, microsecond=0))

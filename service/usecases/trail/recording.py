@@ -44,11 +44,14 @@ def current_actor() -> Actor:
     return act.actor
 
 
-def note_change(before: object | None, after: object | None, *, target: str | None = None) -> None:
-    """Record what differs between two versions of a dataclass; None: it did not exist, or does no longer."""
+def note_change(before: object | None, after: object | None, *, target: str | None = None, part: str = "") -> None:
+    """Record what differs between two versions of a dataclass; None: it did not exist, or does no longer.
+
+    ``part``: before the names of its fields, where an act changes two objects.
+    """
     act = _CURRENT.get()
     if act is not None:
-        act.changes |= changes_between(before, after)
+        act.changes |= {f"{part}{name}": change for name, change in changes_between(before, after).items()}
         act.target = target or act.target
 
 

@@ -4,6 +4,7 @@ An act is stored before it changes anything, so that no act is without a record:
 entry is appended later, with the outcome ``unknown``.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -21,6 +22,7 @@ from service.usecases.trail.recording import Act
 
 #: An act without an end for so long belongs to a process that has ended.
 _ABANDONED_AFTER: Final = timedelta(hours=1)
+_SERVER_FAULT: Final = 500
 
 
 class Trail:
@@ -50,7 +52,7 @@ class Trail:
         act = await self.begin(actor, action, target=target, tenant_id=tenant_id, reason=reason)
         try:
             yield act
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
             await self.end(act, error)
             raise
         await self.end(act)
@@ -81,13 +83,16 @@ class Trail:
         recording.set_current(act)
         return act
 
-    async def end(self, act: Act, error: Exception | None = None) -> None:
+    async def end(self, act: Act, error: BaseException | None = None) -> None:
         """Append the entry of an act. If Redis is unavailable, the entry is appended later, as ``unknown``."""
         recording.set_current(None)
         outcome, code = _outcome(error)
         entry = _entry(act, outcome, code)
+        # The entry of an act of more than an hour exists already, as unknown: this one has the outcome.
+        once = self._clock() - act.at < _ABANDONED_AFTER
         try:
-            await self._append(act.id, entry)
+            # Cancelled calls have an entry too: their tasks end with this one.
+            await asyncio.shield(self._append(act.id, entry, once=once))
         except StoreUnavailable as unavailable:
             self._log.warning("trail_entry_delayed", action=act.action, outcome=outcome, error=unavailable.detail)
 
@@ -96,15 +101,16 @@ class Trail:
         now, ended = self._clock(), 0
         for act_id, entry in (await self._store.pending()).items():
             if entry.at < now - _ABANDONED_AFTER:
-                await self._append(act_id, entry)
-                ended += 1
+                ended += await self._append(act_id, entry)
         return ended
 
-    async def _append(self, act_id: str, entry: Entry) -> None:
-        link = await self._store.append(act_id, entry, self._clock())
+    async def _append(self, act_id: str, entry: Entry, *, once: bool = True) -> bool:
+        link = await self._store.append(act_id, entry, once=once)
+        if link is None:  # the reply to an earlier try was lost, or another process has ended the act
+            return False
         metrics.ACTS.labels(entry.actor.kind.value, entry.outcome.value).inc()
         level = self._log.warning if entry.actor.kind is ActorKind.BREAK_GLASS else self._log.info
-        # The hash in the logs proves later that nobody has made the whole chain again.
+        # The hash in the logs proves later that the chain was not made again as a whole.
         level(
             "trail_entry",
             number=link.number,
@@ -116,6 +122,7 @@ class Trail:
             outcome=entry.outcome.value,
             error=entry.error,
         )
+        return True
 
 
 def _entry(act: Act, outcome: Outcome, error: str | None = None) -> Entry:
@@ -133,13 +140,16 @@ def _entry(act: Act, outcome: Outcome, error: str | None = None) -> Entry:
     )
 
 
-def _outcome(error: Exception | None) -> tuple[Outcome, str | None]:
+def _outcome(error: BaseException | None) -> tuple[Outcome, str | None]:
     if error is None:
         return Outcome.DONE, None
-    status = getattr(error, "status", None) or getattr(error, "status_code", None)
-    code = error.code if isinstance(error, GatewayError) else type(error).__name__
-    server_fault = 500
+    if isinstance(error, asyncio.CancelledError):
+        return Outcome.UNKNOWN, "canceled"
     if isinstance(error, GatewayError):
-        return (Outcome.FAILED if error.status >= server_fault else Outcome.REFUSED), code
-    is_refusal = status is not None and status < server_fault
-    return (Outcome.REFUSED if is_refusal else Outcome.FAILED), code
+        return _outcome_of_status(error.status), error.code
+    status = getattr(error, "status_code", None)
+    return Outcome.FAILED if status is None else _outcome_of_status(status), type(error).__name__
+
+
+def _outcome_of_status(status: int) -> Outcome:
+    return Outcome.FAILED if status >= _SERVER_FAULT else Outcome.REFUSED

@@ -25,6 +25,7 @@ from service.api.openapi.export import document
 from service.app import create_app
 from service.cli.dev.embedded_redis import EmbeddedRedis
 from service.domain.bulk import BulkFilter, BulkKind
+from service.domain.operator import Role
 from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime
 from service.store.generations.indexing import Position
@@ -88,6 +89,10 @@ ROUTES: Final[dict[str, Row]] = {
     ),
     "/admin/v1/generations/{generation_id}": Row("operator"),
     "/admin/v1/paid-and-lost": Row("operator", ("limit=1000",)),
+    "/admin/v1/me": Row("operator"),
+    "/admin/v1/operators": Row("operator", ("limit=1000",)),
+    "/admin/v1/operators/{operator_id}": Row("operator"),
+    "/admin/v1/operators/{operator_id}/tokens": Row("operator"),
     "/admin/v1/tenants": Row("operator", ("limit=1000",)),
     "/admin/v1/tenants/{tenant_id}": Row("operator"),
     "/admin/v1/tenants/{tenant_id}/end-users": Row(
@@ -325,10 +330,11 @@ async def test_no_command_of_a_read_takes_long(app: FastAPI, server: EmbeddedRed
     job = await _begun_job(runtime, BulkFilter(tenant_id=history.tenant.id))
     issuer = tokens.trusted_issuer(history.tenant.id)
     await runtime.stores.trusted_issuers.insert(issuer)
+    operator = await runtime.operators.service.create("Ada", Role.VIEWER)
     async with AsyncExitStack() as stack:
         clients = await _clients(app, history, stack)
         for path, row in ROUTES.items():
-            values = _values(history, report.id, job, issuer.id, runtime.clock())
+            values = _values(history, report.id, job, issuer.id, runtime.clock()) | {"operator_id": operator.id}
             for target, headers in _requests(path, row, values):
                 found[target] = await too_slow(log, partial(_read, runtime, clients[row.caller], target, headers, row))
     slow = {name: commands for name, commands in found.items() if commands}

@@ -11,7 +11,7 @@ from tests.support.factories import ADMIN_TOKEN
 
 async def entries(app: FastAPI) -> list[Entry]:
     """Return the entries of the trail, the oldest first."""
-    return [link.load() async for step in app.state.runtime.stores.trail.links() for link in step]
+    return [link.load() async for step in app.state.runtime.stores.trail_reader.links() for link in step]
 
 
 async def test_login_of_an_operator_is_recorded(app: FastAPI, browser: Browser) -> None:

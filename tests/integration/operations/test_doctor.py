@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 from service.cli import app
 from service.config.settings import Settings
+from service.domain.operator import Role
 from service.domain.tenant import Limits
 from service.runtime import open_runtime, utc_now
 from service.store.redis.memory import MemoryPolicy
@@ -360,7 +361,21 @@ async def test_doctor_wrong_secret_key_fails(settings: Settings) -> None:
     assert await status_of(other, "secret key") is CheckStatus.FAIL
 
 
-async def test_doctor_missing_admin_token_warns(settings: Settings) -> None:
+async def test_doctor_without_operators_warns(settings: Settings) -> None:
+    assert await status_of(settings, "operators") is CheckStatus.WARN
+    async with open_runtime(settings) as runtime:
+        ada = await runtime.operators.service.create("Ada", Role.ADMIN)
+        await runtime.operators.service.create_token(ada.id, expires_at=runtime.clock() + timedelta(days=15))
+        assert await status_of(settings, "operators") is CheckStatus.OK
+        assert await status_of(settings, "operators' tokens") is CheckStatus.OK
+
+        ending, _ = await runtime.operators.service.create_token(ada.id, expires_at=runtime.clock() + timedelta(days=9))
+        assert await status_of(settings, "operators' tokens") is CheckStatus.WARN
+        await runtime.operators.service.revoke_token(ada.id, ending.id)
+        assert await status_of(settings, "operators' tokens") is CheckStatus.OK
+
+
+async def test_doctor_admin_token_may_be_unset(settings: Settings) -> None:
     assert await status_of(settings, "admin token") is CheckStatus.OK
     assert await status_of(settings.model_copy(update={"admin_token": None}), "admin token") is CheckStatus.OK
 

@@ -16,10 +16,11 @@ from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime
 from service.store import keys
 from service.store.redis.client import Redis
-from tests.integration.trail.test_acts import entries, operator_of
+from tests.integration.trail.test_acts import operator_of
 from tests.support import factories
 from tests.support.factories import Clock, create_body
 from tests.support.receiver import Receiver
+from tests.support.trail import entries
 from tests.support.webhooks import DELIVERIES, ENDPOINTS, drained, ended, endpoint, read
 
 ALL = "/admin/v1/deliveries"

@@ -19,6 +19,7 @@ from service.upstream.billing import FalBilling
 from service.upstream.client import FalClient
 from service.upstream.schemas import FalSchemas
 from service.usecases.operations.doctor import (
+    access,
     limits,
     optional,
     outside,
@@ -30,6 +31,7 @@ from service.usecases.operations.doctor import (
     variables,
 )
 from service.usecases.operations.doctor.finding import CheckStatus, Finding, fail, ok
+from service.usecases.operators.operators import Operators
 from service.usecases.tenants.tenants import Tenants
 
 __all__ = ["CheckStatus", "Doctor", "Finding"]
@@ -48,6 +50,7 @@ class Doctor:
         gate: GateStore,
         state: StateStore,
         tenants: Tenants,
+        operators: Operators,
         fal: FalClient,
         broker: Celery,
         *,
@@ -69,6 +72,7 @@ class Doctor:
         self._models = models
         self._schemas = schemas
         self._tenants = tenants
+        self._operators = operators
         self._fal = fal
         self._broker = broker
         self._clock = clock
@@ -122,6 +126,7 @@ class Doctor:
                 await self._gate.read(), fal_accepts=fal_accepts, is_probed=workers[0].status is CheckStatus.OK
             ),
             await secrecy.secret_key(self._tenants),
+            *await access.operators(self._operators, now),
             *await limits.limits(self._settings, self._tenants),
             *undone.undone(await self._state.read(now), now),
         ]
