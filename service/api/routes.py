@@ -7,6 +7,7 @@ from service.api.admin import adjustments, audit, bulk, dispatch, issuers, opera
 from service.api.admin import deliveries as admin_deliveries
 from service.api.admin import end_users as admin_end_users
 from service.api.admin import generations as any_generations
+from service.api.admin import trail as admin_trail
 from service.api.admin import usage as account_usage
 from service.api.admin import webhook_endpoints as admin_webhook_endpoints
 from service.api.dialects.openai import videos as openai_videos
@@ -25,6 +26,7 @@ from service.api.v1 import (
     me,
     models,
     stream_tickets,
+    trail,
     uploads,
     usage,
     usage_reports,
@@ -67,6 +69,8 @@ def install(app: FastAPI, *, path_prefix: str = "") -> None:
         tenants.router,
         account_usage.router,
         operators.router,
+        admin_trail.router,
+        trail.router,
         audit.router,
         bulk.router,
         dispatch.router,

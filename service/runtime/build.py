@@ -75,7 +75,9 @@ from service.usecases.tenants.token_authentication import TokenAuthenticator
 from service.usecases.tenants.trusted_issuers import TrustedIssuers
 from service.usecases.tenants.usage import Usage
 from service.usecases.tenants.usage_reports import UsageReports
+from service.usecases.trail.pages import TrailPages
 from service.usecases.trail.trail import Trail
+from service.usecases.trail.verification import TrailVerification
 from service.usecases.webhooks.endpoints import Endpoints
 from service.usecases.webhooks.operator_deliveries import OperatorDeliveries
 from service.usecases.webhooks.redelivery import DeliveryService
@@ -186,6 +188,8 @@ class Runtime:
     operations: OperationServices
     operators: OperatorServices
     trail: Trail
+    trail_pages: TrailPages
+    chain: TrailVerification
     console: ConsoleServices
     queues: WorkQueues
 
@@ -247,6 +251,8 @@ def _build(core: Core) -> Runtime:
         operations=_operations(core, tenants, operators.service, webhooks, generations.canceller),
         operators=operators,
         trail=core.trail,
+        trail_pages=TrailPages(core.stores.trail_reader),
+        chain=core.chain,
         console=_console(core, authenticator, operators.authenticator),
         queues=WorkQueues(core),
     )

@@ -57,6 +57,7 @@ ALLOWED: Final = {
     "tenants/delete_tenant.lua: ZRANGE api_keys_key": "API keys of one tenant; operators create them",
     "tenants/delete_tenant.lua: HGETALL trusted_issuers_key": "MOST_OF_TENANT (20)",
     "tenants/delete_tenant.lua: HKEYS endpoints_key": "MOST_ENDPOINTS (20)",
+    "trail/append_entry.lua: XTRIM trail_key": "`~` without LIMIT: Redis removes 10,000 entries at most",
     "trail/trail.py: HGETALL keys.TRAIL_PENDING": "acts under way, and those of processes that ended within an hour",
     "tenants/trust_issuer.lua: HVALS issuers_by_name_key": "MOST_OF_ISSUER (2000)",
     "tenants/trusted_issuers.py: HGETALL keys.trusted_issuers_by_name(_hash(issuer))": "MOST_OF_ISSUER (2000)",

@@ -45,6 +45,8 @@ UNREPLICATED = {
     "service/store/money/budget_shares.py:sample": "a sample; the next one comes within two minutes",
     "service/store/money/refusals.py:add": "counts of refused creates, for display",
     "service/store/generations/submissions.py:trim": "a deletion; what a failover brings back is trimmed again",
+    "service/store/trail/checks.py:keep_verified": "progress of a verification; without it a part is verified again",
+    "service/store/trail/checks.py:take_turn": "the next turn comes within a minute",
     "service/store/redis/records.py:record_use": "a time of last use, for display",
 }
 

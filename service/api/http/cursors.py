@@ -3,6 +3,7 @@
 import base64
 import binascii
 import re
+from collections.abc import Callable
 from typing import Final, Generic, Literal, TypeVar
 
 from typing_extensions import TypedDict
@@ -55,6 +56,14 @@ def decode_offset(cursor: str | None) -> int:
     if not _OFFSET.fullmatch(text):
         raise _invalid("/query/cursor")
     return int(text)
+
+
+def decode_text(cursor: str, is_valid: Callable[[str], bool]) -> str:
+    """Return the text in a cursor. Raises Invalid if it is not one of this list."""
+    text = _text(cursor)
+    if not is_valid(text):
+        raise _invalid("/query/cursor")
+    return text
 
 
 def _text(cursor: str) -> str:

@@ -67,6 +67,7 @@ _RESULTS: Final = {
     "SecretsView": "The secrets that sign now.",
     "TenantList": "One page of tenants.",
     "TenantView": "The tenant.",
+    "TrailList": "One page of the audit trail.",
     "TraceView": "The end user behind the pseudonym.",
     "UnconfirmedList": "The oldest unconfirmed generations.",
     "StreamTicketView": "The ticket.",

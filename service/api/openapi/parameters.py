@@ -7,6 +7,8 @@ _DESCRIPTIONS: Final = {
     "video_id": "`id` of a video, which is the id of a generation.",
     "job_id": "`id` of a video job, which is the id of a generation.",
     "model_id": "Id of a model, with its slashes or with `%2F`.",
+    "operator_id": "`id` of an operator.",
+    "token_id": "`id` of an operator's token: the part between its underscores.",
     "tenant_id": "`id` of a tenant.",
     "key_id": "`id` of an API key: the part between its underscores.",
     "issuer_id": "`id` of a trusted issuer.",

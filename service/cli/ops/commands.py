@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 import typer
 
 from service.cli.output import JsonOption
+from service.domain.trail import Outcome
 
 _Reason = Annotated[
     str, typer.Option(help="Why, 500 characters at most; shown in the state of the dispatch gate, and logged.")
@@ -13,11 +14,44 @@ _Reason = Annotated[
 
 def audit(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,  # noqa: FBT002
+    of_trail: Annotated[  # noqa: FBT002
+        bool, typer.Option("--trail", help="Verify the hash chain of the audit trail instead.")
+    ] = False,
 ) -> None:
     """Compare ledger, budgets, holds and slots with the records; print the first differences; exit 1 if any."""
-    from service.cli.ops import audit  # noqa: PLC0415
+    from service.cli.ops import audit, trail  # noqa: PLC0415
 
-    audit.audit(as_json=as_json)
+    if of_trail:
+        trail.verify(as_json=as_json)
+    else:
+        audit.audit(as_json=as_json)
+
+
+def trail(
+    tenant: Annotated[str | None, typer.Option(help="Only entries about this tenant, ten_…")] = None,
+    actor: Annotated[str | None, typer.Option(help="Only of the actor with this id or name.")] = None,
+    action: Annotated[str | None, typer.Option(help="Only this operation, like suspend_tenant.")] = None,
+    target: Annotated[str | None, typer.Option(help="Only acts on this id.")] = None,
+    outcome: Annotated[Outcome | None, typer.Option(help="Only entries with this outcome.")] = None,
+    since: Annotated[str | None, typer.Option(help="Recorded at or after, like 2026-01-31T09:30:00Z.")] = None,
+    until: Annotated[str | None, typer.Option(help="Recorded before, like 2026-01-31T09:30:00Z.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="The most entries that are printed.")] = 100,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,  # noqa: FBT002
+    as_json: JsonOption = False,  # noqa: FBT002
+) -> None:
+    """List the audit trail, newest first: who did what, when, why, and with which outcome."""
+    from service.cli.ops import trail as entries  # noqa: PLC0415
+    from service.usecases.trail.pages import TrailFilter  # noqa: PLC0415
+
+    wanted = TrailFilter(
+        actor=actor,
+        action=action,
+        target=target,
+        outcome=outcome,
+        after=entries.parse_time(since, "--since"),
+        before=entries.parse_time(until, "--until"),
+    )
+    entries.trail(wanted, tenant_id=tenant, limit=limit, as_csv=as_csv, as_json=as_json)
 
 
 def doctor(
@@ -198,6 +232,7 @@ def rotate_secret_key() -> None:
 
 def register(app: typer.Typer) -> None:
     app.command()(audit)
+    app.command()(trail)
     app.command()(doctor)
     app.command()(pause)
     app.command()(drain)

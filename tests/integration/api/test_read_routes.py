@@ -93,6 +93,7 @@ ROUTES: Final[dict[str, Row]] = {
     "/admin/v1/operators": Row("operator", ("limit=1000",)),
     "/admin/v1/operators/{operator_id}": Row("operator"),
     "/admin/v1/operators/{operator_id}/tokens": Row("operator"),
+    "/admin/v1/trail": Row("operator", ("limit=500", "actor=none", "tenant_id={tenant_id}")),
     "/admin/v1/tenants": Row("operator", ("limit=1000",)),
     "/admin/v1/tenants/{tenant_id}": Row("operator"),
     "/admin/v1/tenants/{tenant_id}/end-users": Row(
@@ -162,6 +163,7 @@ ROUTES: Final[dict[str, Row]] = {
     "/v1/me": Row("tenant"),
     "/v1/models": Row("tenant"),
     "/v1/models/{model_id}": Row("tenant"),
+    "/v1/trail": Row("tenant", ("limit=100",)),
     "/v1/usage": Row(
         "tenant",
         (

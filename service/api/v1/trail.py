@@ -1,0 +1,45 @@
+"""``/v1/trail``: a tenant's own managing acts, and what operators did to the tenant."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import AwareDatetime
+
+from service.api.http.dependencies import Gateway, Manager
+from service.api.http.timestamps import in_range
+from service.api.http.trail_views import TrailList, decode_trail_cursor, trail_page_view
+from service.domain.trail import Outcome
+from service.usecases.trail.pages import TrailFilter
+
+router = APIRouter(prefix="/v1/trail", tags=["trail"])
+
+
+@router.get(
+    "",
+    summary="List the audit trail of the tenant, newest first",
+    description="Managing acts of the tenant's keys, and acts of operators on the tenant: who, what, when, why, and "
+    "the outcome. Addresses, tokens and requests of operators are not shown.",
+)
+async def list_tenant_trail(
+    gateway: Gateway,
+    caller: Manager,
+    actor: Annotated[str | None, Query(max_length=200, description="Id or name of the actor. Default: all.")] = None,
+    action: Annotated[str | None, Query(max_length=100, description="Name of the operation. Default: all.")] = None,
+    target: Annotated[str | None, Query(max_length=128, description="Id that was acted on. Default: all.")] = None,
+    outcome: Annotated[Outcome | None, Query(description="Entries with this outcome. Default: all.")] = None,
+    after: Annotated[AwareDatetime | None, Query(description="Recorded at this time (RFC 3339) or later.")] = None,
+    before: Annotated[AwareDatetime | None, Query(description="Recorded before this time (RFC 3339).")] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: Annotated[str | None, Query(max_length=100)] = None,
+) -> TrailList:
+    wanted = TrailFilter(
+        actor=actor,
+        action=action,
+        target=target,
+        outcome=outcome,
+        after=in_range(after, "/query/after"),
+        before=in_range(before, "/query/before"),
+    )
+    start = decode_trail_cursor(cursor, by_number=True)
+    page = await gateway.trail_pages.page(wanted, tenant_id=caller.id, limit=limit, after=start)
+    return trail_page_view(page, for_tenant=True)
