@@ -11,7 +11,7 @@ from service.api.http.trail_views import TrailList, decode_trail_cursor, trail_p
 from service.domain.trail import Outcome
 from service.usecases.trail.pages import TrailFilter
 
-router = APIRouter(prefix="/v1/trail", tags=["trail"])
+router = APIRouter(prefix="/v1/trail", tags=["usage"])
 
 
 @router.get(

@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 import typer
 
 from service.cli.output import JsonOption
-from service.domain.trail import Outcome
 
 _Reason = Annotated[
     str, typer.Option(help="Why, 500 characters at most; shown in the state of the dispatch gate, and logged.")
@@ -32,7 +31,9 @@ def trail(
     actor: Annotated[str | None, typer.Option(help="Only of the actor with this id or name.")] = None,
     action: Annotated[str | None, typer.Option(help="Only this operation, like suspend_tenant.")] = None,
     target: Annotated[str | None, typer.Option(help="Only acts on this id.")] = None,
-    outcome: Annotated[Outcome | None, typer.Option(help="Only entries with this outcome.")] = None,
+    outcome: Annotated[
+        str | None, typer.Option(help="Only entries with this outcome: done, refused, failed or unknown.")
+    ] = None,
     since: Annotated[str | None, typer.Option(help="Recorded at or after, like 2026-01-31T09:30:00Z.")] = None,
     until: Annotated[str | None, typer.Option(help="Recorded before, like 2026-01-31T09:30:00Z.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="The most entries that are printed.")] = 100,
@@ -47,7 +48,7 @@ def trail(
         actor=actor,
         action=action,
         target=target,
-        outcome=outcome,
+        outcome=entries.parse_outcome(outcome),
         after=entries.parse_time(since, "--since"),
         before=entries.parse_time(until, "--until"),
     )

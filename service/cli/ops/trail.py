@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, TypeAdapter, ValidationError
 from service.api.http.trail_views import entry_view, trail_csv
 from service.cli.ops.session import with_runtime
 from service.cli.output import Columns, show, show_list
+from service.domain.trail import Outcome
 from service.runtime import Runtime
 from service.usecases.trail.pages import Recorded, TrailFilter
 
@@ -54,6 +55,13 @@ def parse_time(text: str | None, option: str) -> datetime | None:
         return None if text is None else _TIME.validate_python(text)
     except ValidationError:
         raise typer.BadParameter("write a time like 2026-01-31T09:30:00Z", param_hint=option) from None
+
+
+def parse_outcome(text: str | None) -> Outcome | None:
+    try:
+        return None if text is None else Outcome(text)
+    except ValueError:
+        raise typer.BadParameter(f"is one of {', '.join(Outcome)}", param_hint="--outcome") from None
 
 
 def verify(*, as_json: bool) -> None:

@@ -8,12 +8,11 @@ from typer.testing import CliRunner, Result
 
 from service.cli import app
 from service.config.settings import Settings
-from tests.support.factories import environment
 
 
 @pytest.fixture
 def run(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Any:
-    for name, value in environment(settings).items():
+    for name, value in settings.environment().items():
         monkeypatch.setenv(name, value)
 
     def call(*words: str) -> Result:

@@ -141,7 +141,7 @@ def counts(job: BulkJob) -> tuple[str, int, int, int, int]:
 
 
 async def entries(runtime: Runtime, action: str) -> list[Entry]:
-    found = [link.load() async for step in runtime.stores.trail.links() for link in step]
+    found = [link.load() async for step in runtime.stores.trail_reader.links() for link in step]
     return [entry for entry in found if entry.action == action]
 
 

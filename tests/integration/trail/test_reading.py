@@ -64,7 +64,9 @@ async def test_trail_filters(operator: httpx.AsyncClient, runtime: Runtime, quer
     assert [entry["target"] for entry in page.json()["data"]] == expected
 
 
-@pytest.mark.parametrize("query", ["cursor=x", "cursor=MQ", "limit=501", "after=now", "outcome=good", "tenant_id=t&cursor=MS0x"])
+@pytest.mark.parametrize(
+    "query", ["cursor=x", "cursor=MQ", "limit=501", "after=now", "outcome=good", "tenant_id=t&cursor=MS0x"]
+)
 async def test_trail_wrong_query_is_422(operator: httpx.AsyncClient, query: str) -> None:
     assert (await operator.get(f"/admin/v1/trail?{query}")).status_code == 422
 
@@ -132,7 +134,10 @@ async def test_verification_finds_damage_in_redis(runtime: Runtime, damage: str)
     await runtime.chain.verify_next()
     assert await runtime.stores.trail_checks.breaks() == report.break_count
     runtime.operations.account_metrics.forget()
-    assert f"gateway_trail_breaks {float(report.break_count)}" in (await runtime.operations.account_metrics.text()).decode()
+    assert (
+        f"gateway_trail_breaks {float(report.break_count)}"
+        in (await runtime.operations.account_metrics.text()).decode()
+    )
 
 
 async def test_retention_trims_and_counts_what_it_removes(runtime: Runtime) -> None:

@@ -1,6 +1,7 @@
 """The hash chain of the audit trail: every change of stored entries is found."""
 
 from dataclasses import replace
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,7 +45,8 @@ def test_chain_change_of_any_field_is_found(data: st.DataObject, size: int, trim
     links, head = chain(size, trimmed)
     place = data.draw(st.integers(0, size - 1))
     field = data.draw(st.sampled_from(["number", "record", "before", "hash"]))
-    links[place] = replace(links[place], **{field: {"number": -1, "record": b"{}"}.get(field, "f" * 64)})
+    other: Any = {"number": -1, "record": b"{}"}.get(field, "f" * 64)
+    links[place] = replace(links[place], **{field: other})
     if field == "before" and place == 0 and trimmed:  # the hash covers it all the same
         assert breaks(links, head)[0].number == links[0].number
     assert breaks(links, head)
