@@ -172,6 +172,6 @@ async def test_revive_follows_a_lost_generation(
 
 
 async def _entries(app: FastAPI) -> AsyncIterator[Any]:
-    async for step in app.state.runtime.stores.trail.links():
+    async for step in app.state.runtime.stores.trail_reader.links():
         for link in step:
             yield link.load()

@@ -587,7 +587,7 @@ async def test_acts_of_a_token_are_in_the_trail(
     issuer = await trust(operator, tenant, scopes=["manage"])
     headers = {"authorization": f"Bearer {signed(claims_of_service())}"}
     made = await anonymous.post("/v1/webhook-endpoints", json={"url": "http://127.0.0.1:19999/"}, headers=headers)
-    found = [link.load() async for step in runtime.stores.trail.links() for link in step]
+    found = [link.load() async for step in runtime.stores.trail_reader.links() for link in step]
     created, acted = found[-2:]
 
     assert made.status_code == 201, made.text
