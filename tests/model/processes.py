@@ -169,7 +169,8 @@ class UseCases:
         return DeadlineSweeper(
             generations, _any(Deliveries("deliveries")), _any(Port("due")), _any(None), submissions,
             _any(Port("videos")), transitions, SCHEDULE, bill, self._erasure(generations, transitions),
-            _any(None), _any(None), _any(None), _any(None), _any(None), _any(None), _any(None), _any(None), clock=self._clock,
+            _any(None), _any(None), _any(None), _any(None), _any(None), _any(None), _any(None), _any(None),
+            clock=self._clock,
         )  # fmt: skip
 
     def _erasure(self, generations: Any, transitions: TransitionService) -> ErasureJobs:
