@@ -6,7 +6,6 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import AwareDatetime
 
 from service.api.http.accept import NEGOTIATED, preferred
-from service.api.http.csv_tables import csv_response
 from service.api.http.dependencies import VIEWER, Gateway
 from service.api.http.responses import json_response
 from service.api.http.timestamps import in_range
@@ -54,5 +53,5 @@ async def list_trail(
     page = await gateway.trail_pages.page(wanted, tenant_id=tenant_id, limit=limit, after=start)
     view = trail_page_view(page)
     if preferred(request, "application/json", "text/csv") == "text/csv":
-        return csv_response(trail_csv(view["data"]))
+        return Response(trail_csv(view["data"]), headers=NEGOTIATED, media_type="text/csv")
     return json_response(view, headers=NEGOTIATED)

@@ -7,8 +7,8 @@ from typing import Any, Final, Literal
 
 from typing_extensions import TypedDict
 
-from service.api.http.csv_tables import csv_text, text_cell
 from service.api.http.cursors import decode_text, encode_cursor
+from service.domain.csv_tables import csv_text, text_cell
 from service.domain.described import Timestamp, described
 from service.domain.generation_view import rfc3339
 from service.usecases.trail.pages import Recorded, TrailPage

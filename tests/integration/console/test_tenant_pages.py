@@ -13,11 +13,11 @@ from service.domain.end_user import pseudonym
 from service.domain.generation import Output, Video
 from service.domain.tenant import Scope, Tenant
 from service.runtime import Runtime
-from tests.integration.trail.test_acts import entries
 from tests.support import factories
 from tests.support.console import Browser, browser_of
 from tests.support.factories import create_body
 from tests.support.receiver import Receiver
+from tests.support.trail import entries
 from tests.support.webhooks import deliveries, drained, ended, endpoint
 
 NAME = "<b>anna</b> & /?#ü"

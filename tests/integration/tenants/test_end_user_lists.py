@@ -16,8 +16,9 @@ from service.runtime import Runtime
 from service.store import keys
 from service.store.redis.client import Redis
 from tests.integration.tenants.test_end_users import NAMES, create, path
-from tests.integration.trail.test_acts import entries, operator_of
+from tests.integration.trail.test_acts import operator_of
 from tests.support.factories import Clock
+from tests.support.trail import entries
 
 LIST = "/v1/end-users"
 WHY = {"reason": "abuse"}
