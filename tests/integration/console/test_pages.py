@@ -75,6 +75,9 @@ async def test_pages_escape_hostile_texts_within_their_budget(
             page = await browser.client.get(path)
             assert page.status_code < 500, path
             assert len(sent) <= MOST_COMMANDS, (path, [command[:2] for command in sent])
+            if page.headers.get("content-type", "").startswith("text/csv"):  # downloaded, and never shown as a page
+                assert "attachment" in page.headers["content-disposition"], path
+                continue
             assert not [mark for mark in MARKUP if mark in page.text], path
             shown += "&lt;img src=x onerror=alert(1)&gt;" in page.text
     assert shown or who == "operator", "the texts are on no page: nothing was tested"

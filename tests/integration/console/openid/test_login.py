@@ -23,11 +23,12 @@ from tests.support.openid import (
     query_of,
 )
 from tests.support.tokens import key
+from tests.support.trail import links
 
 
 async def newest_entries(app: FastAPI) -> list[Entry]:
     """Return the entries of the audit trail, the newest first."""
-    return [link.load() for link in await app.state.runtime.stores.trail.newest(after=None, limit=50)]
+    return [link.load() for link in reversed(await links(app.state.runtime))]
 
 
 async def operator_of(app: FastAPI, provider: OpenIdServer, sub: str = ANN["sub"]) -> Operator:
