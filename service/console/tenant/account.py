@@ -17,9 +17,9 @@ _SHOWN: Final = timedelta(days=6)
 @account.page("/tenant/usage", needs=Scope.READ)
 async def show_usage(visit: Visit) -> Page:
     usage, today = visit.runtime.tenants.usage, visit.runtime.clock().date()
-    report = await usage.report(visit.tenant.id, today - _SHOWN, today)
+    days = await usage.days(visit.tenant.id, today - _SHOWN, today)
     of_month = await usage.end_users(visit.tenant.id, None, limit=_END_USERS, first=0)
-    context = {"days": list(reversed(report.days)), "end_users": of_month.end_users}
+    context = {"days": list(reversed(days)), "end_users": of_month.end_users}
     return Page("tenant/usage.html", "Usage", context)
 
 

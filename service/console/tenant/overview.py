@@ -21,10 +21,10 @@ async def show_tenant(visit: Visit) -> Page:
     tenants = visit.runtime.tenants
     overview = await tenants.overviews.read(visit.tenant)
     today = visit.runtime.clock().date()
-    report = await tenants.usage.report(visit.tenant.id, today - _SHOWN, today)
+    days = await tenants.usage.days(visit.tenant.id, today - _SHOWN, today)
     spent = bar_chart(
         "Spent by day",
-        [(day.date, day.spent) for day in report.days],
+        [(day.date, day.spent) for day in days],
         axis="Day (UTC)",
         unit="Spent",
         text=money,

@@ -91,13 +91,16 @@ class Usage:
         today = self._clock().date()
         last = end or today
         first = start or last.replace(day=1)
-        if first > last:
-            raise Invalid(FieldError("/query/start", "must not be after end", "date_range"))
-        if (last - first).days >= MOST_DAYS:
-            raise Invalid(FieldError("/query/end", f"must be at most {MOST_DAYS} days from start", "date_range"))
+        _check_range(first, last)
         async with self._reads.turn(tenant_id):
             days = await self._store.days(tenant_id, dates(first, last))
             return Report(days, *await self._store.highest(tenant_id, periods(first, last, today)))
+
+    async def days(self, tenant_id: str, first: date, last: date) -> list[Day]:
+        """Return every day from ``first`` to ``last``, without end users. Raises as ``report``."""
+        _check_range(first, last)
+        async with self._reads.turn(tenant_id):
+            return await self._store.days(tenant_id, dates(first, last))
 
     async def with_figures(self, tenant: Tenant, report: Report) -> list[EndUserUsage]:
         """Return the end users of a report with their counts."""
@@ -137,3 +140,10 @@ def _is_period(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _check_range(first: date, last: date) -> None:
+    if first > last:
+        raise Invalid(FieldError("/query/start", "must not be after end", "date_range"))
+    if (last - first).days >= MOST_DAYS:
+        raise Invalid(FieldError("/query/end", f"must be at most {MOST_DAYS} days from start", "date_range"))
