@@ -36,7 +36,7 @@ def test_describe_joins_lines_and_keeps_other_descriptions() -> None:
     text = descriptions(made)["reason"]
     assert text is not None
     assert text.startswith("`requested`: you or an operator disabled it.")
-    assert text.endswith("5 days (a setting of\nthe operator).")
+    assert text.endswith("5 days\n(a setting of the operator).")
     assert descriptions(made)["at"] == "own"
 
 
