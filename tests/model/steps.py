@@ -158,7 +158,7 @@ class Steps:
         if process.call is not None:
             return world.with_running(running, Running(process))
         world = world if running is None else world.with_running(running, None)
-        if process.kind == "erase" and process.result in ("stripped", "erased", "absent"):
+        if process.kind == "erase" and getattr(process.result, "kind", "") in ("stripped", "erased", "absent"):
             return world.with_job(process.job, world.jobs[process.job]._replace(erasure="done"))
         return world
 

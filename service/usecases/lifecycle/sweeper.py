@@ -12,8 +12,10 @@ from service.domain.generation import Generation
 from service.domain.status import UPSTREAM, Status
 from service.domain.webhook import DeliveryStatus
 from service.domain.work_queue import WorkQueue
+from service.errors import StoreUnavailable
 from service.media.videos import VideoStore
 from service.observability import log, metrics
+from service.observability.outages import log_store_failure
 from service.store.generations.generations import GenerationStore
 from service.store.generations.submissions import SubmissionStore
 from service.store.money import audits
@@ -91,6 +93,14 @@ class DeadlineSweeper:
         self._log = log.get(__name__)
 
     async def claim(self, most: int) -> Claim:
+        try:
+            await self._do_chores()
+        except StoreUnavailable as error:  # a chore may need a replica that is gone; a claim needs none
+            log_store_failure(self._log, error, operation="sweep_chores")
+        return await self._due.claim(WorkQueue.SWEEP, now=self._clock(), most=most, lease=LEASE)
+
+    async def _do_chores(self) -> None:
+        """Do what has an interval instead of a due time. What fails is repeated at a later claim."""
         if self._trimmed_at is None or self._clock() - self._trimmed_at >= _TRIM_EVERY:
             await self.trim()
             await self._trail.end_abandoned()
@@ -98,7 +108,6 @@ class DeadlineSweeper:
         await self._storage_sampler.sample_when_due()
         await self._budget_sampler.sample_when_due()
         await self._search_indexer.work()
-        return await self._due.claim(WorkQueue.SWEEP, now=self._clock(), most=most, lease=LEASE)
 
     async def sweep(self, item: Claimed) -> None:
         """Process one due item: a generation, a delivery without a generation, or a job."""

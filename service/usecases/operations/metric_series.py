@@ -8,10 +8,12 @@ from functools import cache
 from itertools import chain, islice, product
 from typing import Any, Final, get_args
 
+from service.domain.actor import ActorKind
 from service.domain.budgets import Scope
 from service.domain.dispatch_gate import PauseCause
 from service.domain.pricing import EstimateReason
 from service.domain.status import PUBLIC_TERMINAL, TERMINAL, PublicStatus, Status
+from service.domain.trail import Outcome
 from service.domain.webhook import DeliveryStatus
 from service.domain.work_queue import WorkQueue
 from service.observability import metrics
@@ -32,6 +34,7 @@ _KNOWN: Final[tuple[tuple[Any, *tuple[Iterable[str], ...]], ...]] = (
     (metrics.CALLBACKS, get_args(Reception)),
     (metrics.DISPATCH_PAUSES, (PauseCause.LOCKED, PauseCause.FAILING)),
     (metrics.RECONCILIATIONS, ("adopted", "ambiguous", "not_billed", "upstream_unavailable")),
+    (metrics.ACTS, (ActorKind.OPERATOR, ActorKind.BREAK_GLASS), Outcome),
     (metrics.IMAGES, ("accepted",)),
     (metrics.CLIPS, ("accepted",)),
     (metrics.PREFLIGHTS, ("passed", "probe_failed", "image_unreachable", "invalid_input")),

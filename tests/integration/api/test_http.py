@@ -28,7 +28,10 @@ VARYING = {"x-request-id", "server-timing", "ratelimit", "ratelimit-policy", "x-
 #: Their callers have no key to send: a test of the route itself has the same case.
 OWN_CALLERS = ("/callbacks/", "/fal/upload")
 #: These paths are also those of an object with such an id: other methods reach the route of the object.
-OVERLAPPING = re.compile(r"/v1/generations/estimate|/v1/deliveries/replay|/v1/end-users/{end_user_id}/")
+OVERLAPPING = re.compile(
+    r"/v1/generations/estimate|/v1/deliveries/replay|/v1/end-users/{end_user_id}/|/admin/v1/bulk/preview"
+    r"|/admin/v1/tenants/{tenant_id}/end-users/"
+)
 MARKED = {"content-type": "application/json", "content-encoding": "gzip"}
 
 
@@ -194,9 +197,12 @@ async def test_unknown_query_parameter_without_key_is_401(app: FastAPI) -> None:
 
 async def test_repeated_query_parameter_is_refused(app: FastAPI, call: Clients) -> None:
     repeated = 0
-    valid = {"created_after": "2026-01-01T00:00:00Z", "created_before": "2026-01-01T00:00:00Z", "status": None}
+    valid = {
+        **dict.fromkeys(("created_after", "created_before", "after", "before"), "2026-01-01T00:00:00Z"),
+        "error_code": "internal",
+    }
     for method, path, names in checked(app):
-        for name in (name for name in names if name not in ("status", "event", "by", "drain")):
+        for name in (name for name in names if name not in ("status", "event", "by", "drain", "metadata")):
             value = valid.get(name) or ("2026-01-01" if name in ("start", "end", "period") else "1")
             answer = await call(method, filled(path), params=[(name, value), (name, value)])
             assert (f"/query/{name}", "repeated") in faults(answer), (path, name, answer.text)
@@ -211,7 +217,8 @@ async def test_wrong_query_parameter_has_a_sentence_of_this_api(app: FastAPI, ca
             answer = await call(method, filled(path), params={name: value})
             for fault in answer.json().get("errors", ()):
                 assert fault["pointer"].startswith("/query/")
-                assert not re.search(r"Input|should|valid|[Uu]nable", fault["detail"]), (path, fault)
+                sentence = re.sub(r"'\w+'", "", fault["detail"])  # without the names of values
+                assert not re.search(r"Input|should|valid|[Uu]nable", sentence), (path, fault)
                 refused += 1
     assert refused > 20
 

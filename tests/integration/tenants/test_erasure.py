@@ -128,7 +128,7 @@ async def test_erasure_leaves_only_sums(api: httpx.AsyncClient, runtime: Runtime
     (day,) = [day for day in after["days"] if day["created"]]
     assert (day["created"], day["spent"]) == (5, "0.001000")
     assert day["outcomes"] == {"canceled": 2, "failed:content_policy": 1, "succeeded": 1}
-    assert [user["end_user_id"] for user in after["end_users"]] == [None]
+    assert [user["end_user_id"] for user in after["end_users"]] == [None, "another"]
     assert (await api.get(f"/v1/generations/{other}")).status_code == 200
     assert [g["id"] for g in (await api.get("/v1/generations")).json()["data"]] == [other]
     assert (await api.get(PATH)).status_code == 404

@@ -57,6 +57,7 @@ SCOPES = {
     ("POST", "/v1/webhook-endpoints/{endpoint_id}/test"): Scope.MANAGE,
     ("POST", "/v1/deliveries/{delivery_id}/redeliver"): Scope.MANAGE,
     ("POST", "/v1/deliveries/replay"): Scope.MANAGE,
+    ("GET", "/v1/trail"): Scope.MANAGE,
     ("POST", "/openrouter/api/v1/videos"): Scope.GENERATE,
     ("GET", "/openrouter/api/v1/videos/{job_id}"): Scope.READ,
     ("GET", "/openrouter/api/v1/videos/{job_id}/content"): Scope.READ,

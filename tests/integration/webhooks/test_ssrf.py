@@ -39,7 +39,8 @@ def names() -> Iterator[NameServer]:
 @pytest.fixture(autouse=True)
 def _name_server_of_test(app: FastAPI, runtime: Runtime, names: NameServer) -> None:
     for each in (app.state.runtime, runtime):
-        each.connections.sender._resolver = Stub(names)
+        stub = Stub(names)
+        each.connections.sender._resolver = each.connections.sender._sessions._resolver = stub
 
 
 @pytest.fixture
