@@ -29,10 +29,12 @@ AREAS: Final = (
         "On call",
         (
             Entry("/oncall", "Status", Role.VIEWER),
+            Entry("/oncall/generations", "Generations", Role.VIEWER),
             Entry("/oncall/tenants", "Tenants and queues", Role.VIEWER),
             Entry("/oncall/unconfirmed", "Unconfirmed", Role.VIEWER),
             Entry("/oncall/paid-and-lost", "Paid and lost", Role.VIEWER),
             Entry("/oncall/bulk", "Bulk jobs", Role.VIEWER),
+            Entry("/oncall/trail", "Audit trail", Role.VIEWER),
         ),
     ),
     Area(

@@ -8,8 +8,10 @@ from service.console.money.ledger import ledger
 from service.console.money.overview import money
 from service.console.money.usage import usage
 from service.console.oncall.bulk import bulk
+from service.console.oncall.generations import generations as all_generations
 from service.console.oncall.status import status
 from service.console.oncall.tenants import tenants
+from service.console.oncall.trail import trail
 from service.console.oncall.unconfirmed import unconfirmed
 from service.console.openid import openid
 from service.console.tenant.account import account
@@ -23,7 +25,8 @@ from service.console.unknown import unknown
 def install(app: FastAPI) -> None:
     """Add the routes. A new module of pages adds its ``ConsoleRoutes`` here."""
     for module in (
-        *(login, openid, status, tenants, unconfirmed, bulk, money, usage, ledger, audit),
+        *(login, openid, status, all_generations, tenants, unconfirmed, bulk, trail),
+        *(money, usage, ledger, audit),
         *(tenant, generations, account, webhooks, end_users, unknown),
     ):
         app.router.routes.extend(module.routes)
