@@ -33,6 +33,8 @@ AREAS: Final = (
             Entry("/oncall/tenants", "Tenants and queues", Role.VIEWER),
             Entry("/oncall/unconfirmed", "Unconfirmed", Role.VIEWER),
             Entry("/oncall/paid-and-lost", "Paid and lost", Role.VIEWER),
+            Entry("/oncall/receivers", "Failing receivers", Role.VIEWER),
+            Entry("/oncall/deliveries", "Deliveries", Role.VIEWER),
             Entry("/oncall/bulk", "Bulk jobs", Role.VIEWER),
             Entry("/oncall/trail", "Audit trail", Role.VIEWER),
         ),

@@ -8,6 +8,7 @@ from service.console.money.ledger import ledger
 from service.console.money.overview import money
 from service.console.money.usage import usage
 from service.console.oncall.bulk import bulk
+from service.console.oncall.deliveries import deliveries
 from service.console.oncall.generations import generations as all_generations
 from service.console.oncall.status import status
 from service.console.oncall.tenants import tenants
@@ -25,7 +26,7 @@ from service.console.unknown import unknown
 def install(app: FastAPI) -> None:
     """Add the routes. A new module of pages adds its ``ConsoleRoutes`` here."""
     for module in (
-        *(login, openid, status, all_generations, tenants, unconfirmed, bulk, trail),
+        *(login, openid, status, all_generations, tenants, unconfirmed, deliveries, bulk, trail),
         *(money, usage, ledger, audit),
         *(tenant, generations, account, webhooks, end_users, unknown),
     ):
