@@ -67,7 +67,7 @@ class TokenAuthenticator:
             insert(self._verified, digest, verified, is_old=lambda entry: entry.until < now)
         found, begun = await self._issuers.get(verified.identity.issuer_id, CACHE_SECONDS)
         if found is None:
-            del self._verified[digest]
+            self._verified.pop(digest, None)  # another use of the same token may have removed it
             raise _refused("issuer_removed", NOT_ACCEPTED)
         return self._caller(found, verified.key_id, verified.identity), begun
 
