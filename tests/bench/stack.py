@@ -36,9 +36,10 @@ def prompt(text: str) -> str:
     return f"{text} {PLACEHOLDER} ".ljust(PROMPT_LENGTH, "x")
 
 
-def body(text: str, *, metadata: str = "{}") -> str:
-    """Return the JSON of a generation with a 500-byte prompt."""
-    return f'{{"prompt": "{prompt(text)}", "image_url": "{IMAGE}", "metadata": {metadata}}}'
+def body(text: str, *, metadata: str = "") -> str:
+    """Return the JSON of a generation with a 500-byte prompt. ``metadata``: JSON of an object; "": none."""
+    more = f', "metadata": {metadata}' if metadata else ""
+    return f'{{"prompt": "{prompt(text)}", "image_url": "{IMAGE}"{more}}}'
 
 
 def headers(stack: Stack, **more: str) -> dict[str, str]:
