@@ -13,7 +13,6 @@ from service.runtime import Runtime
 from tests.conftest import client_of
 from tests.support.factories import Clock
 
-
 #: Every role may use these for its own tokens; those of another operator need the role admin.
 OWN_TOKENS = re.compile(r"/admin/v1/operators/{operator_id}/tokens(/{token_id}/(revoke|rotate))?")
 
