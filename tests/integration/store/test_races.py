@@ -27,6 +27,8 @@ from service.store.queues.tenant_queue import QueueStore
 from service.store.redis.client import Redis
 from service.store.tenants.sealing import Purpose, Sealer
 from service.store.tenants.tenants import TenantStore
+from service.store.trail.reading import TrailReader
+from service.store.trail.trail import TrailStore
 from service.store.webhooks.deliveries import DeliveryStore
 from tests.support import factories
 from tests.support.factories import NOW
@@ -378,3 +380,34 @@ async def test_script_on_restarted_server_is_loaded_again(redis: Redis) -> None:
     await _stored(redis, factories.generation())
     await redis.execute("SCRIPT", "FLUSH")
     await _stored(redis, factories.generation())
+
+
+async def test_append_races_make_one_chain(racers: list[Redis]) -> None:
+    stores = [TrailStore(redis, retention=timedelta(days=400)) for redis in racers]
+    for n, store in enumerate(stores):
+        await store.begin(f"act_{n}", factories.trail_entry(), daily_limit=None)
+
+    await asyncio.gather(*(store.append(f"act_{n}", factories.trail_entry()) for n, store in enumerate(stores)))
+
+    links = [link async for step in TrailReader(racers[0]).links() for link in step]
+    assert [link.number for link in links] == list(range(1, RACERS + 1))
+    assert [link.before for link in links[1:]] == [link.hash for link in links[:-1]]
+    assert await stores[0].pending() == {}
+
+
+async def test_append_races_of_one_act_are_recorded_once(racers: list[Redis]) -> None:
+    stores = [TrailStore(redis, retention=timedelta(days=400)) for redis in racers]
+    await stores[0].begin("act_1", factories.trail_entry(), daily_limit=None)
+
+    done = await asyncio.gather(*(store.append("act_1", factories.trail_entry()) for store in stores))
+
+    assert sum(link is not None for link in done) == 1
+
+
+async def test_begin_races_stop_at_the_limit_of_the_day(racers: list[Redis]) -> None:
+    entry = factories.trail_entry(tenant_id=factories.tenant().id)
+    stores = [TrailStore(redis, retention=timedelta(days=400)) for redis in racers]
+
+    begun = await asyncio.gather(*(store.begin(f"act_{n}", entry, daily_limit=5) for n, store in enumerate(stores)))
+
+    assert sum(begun) == 5
