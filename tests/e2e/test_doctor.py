@@ -37,7 +37,7 @@ def wait_for_findings(stack: Stack, condition: Callable[[dict[str, str]], Any]) 
 def test_doctor_running_stack_is_healthy(stack: Stack) -> None:
     found = wait_for_findings(stack, lambda found: "fail" not in found.values())
     assert {check for check, status in found.items() if status != "ok"} == {
-        "operators",  # nobody is named yet
+        "operators",  # none exists yet
         "public URL",  # without TLS
         "spending limits",
     }

@@ -82,7 +82,7 @@ def test_video_is_made_and_downloaded(stack: Stack) -> None:
 
 
 def test_doctor_warns_of_the_missing_tls_only(stack: Stack) -> None:
-    """compose.yaml sets a public URL inside the network, without TLS. Nobody is named as an operator yet."""
+    """compose.yaml sets a public URL inside the network, without TLS. No operator exists yet."""
 
     def warnings() -> dict[str, str]:
         found = json.loads(stack.execute("gateway", "seedance-gateway", "doctor", "--json"))["findings"]

@@ -1,4 +1,4 @@
-"""Records with a version (a member of their JSON): insert a new one, replace one that nobody has changed meanwhile."""
+"""Records with a version (a member of their JSON): insert a new one, replace one that has not changed meanwhile."""
 
 from typing import Final
 

@@ -3,7 +3,7 @@
 It begins by itself, continues after a restart and ends for good. Until then, a search over all tenants does not find
 what the job has not reached; a search of one tenant reads the list of the tenant instead, and finds all.
 
-The job has two passes. Processes of the older release may run for some time beside those of this one: the second pass
+The job has two passes. Processes of the older release may run for some time with those of this one: the second pass
 begins an hour after the first one, and finds what they have written since.
 """
 

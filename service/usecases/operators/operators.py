@@ -109,7 +109,7 @@ class Operators:
         return after
 
     async def _require_another_admin(self, operator_id: str) -> None:
-        """Raise Conflict if nobody could manage operators over HTTP afterwards.
+        """Raise Conflict if no one could manage operators over HTTP afterwards.
 
         Two such changes at the same time can both pass: the command line creates an admin then.
         """

@@ -19,7 +19,7 @@ LIST = "/console/oncall/deliveries"
 
 @pytest.fixture
 async def dead(api: httpx.AsyncClient, runtime: Runtime, clock: Clock) -> str:
-    """Return a test event of an endpoint that nobody serves, after all attempts."""
+    """Return a test event of an endpoint without a server, after all attempts."""
     endpoint = (await api.post("/v1/webhook-endpoints", json={"url": "http://127.0.0.1:9000/hook"})).json()
     sent = (await api.post(f"/v1/webhook-endpoints/{endpoint['id']}/test")).json()
     for _ in range(12):
