@@ -71,12 +71,13 @@ async def test_generation_is_found_by_its_id(admin: Browser, created: str) -> No
     assert "hold" in page.text
 
 
-async def test_generation_read_is_recorded(admin: Browser, runtime: Runtime, created: str) -> None:
+async def test_generation_read_is_recorded(
+    admin: Browser, api: httpx.AsyncClient, runtime: Runtime, created: str
+) -> None:
     await admin.get(f"{LIST}/{created}")
 
-    assert [(e.action, e.target) for e in await entries(runtime) if e.action == "read_any_generation"] == [
-        ("read_any_generation", created)
-    ]
+    (entry,) = [each for each in await entries(runtime) if each.action == "read_any_generation"]
+    assert (entry.target, entry.tenant_id) == (created, await tenant_of(api))
 
 
 async def test_generation_is_canceled_with_a_reason(
