@@ -18,6 +18,8 @@ class Confirmation:
     """One sentence each: what happens, and who is informed."""
     facts: Sequence[tuple[str, Any]] = ()
     """How many, the oldest, the newest, the cost."""
+    changes: Sequence[tuple[str, str, str]] = ()
+    """Name, value before and value after of each field that the action changes."""
     hidden: Sequence[tuple[str, str]] = ()
     """Fields that the action receives with the reason."""
     is_dangerous: bool = False

@@ -1,8 +1,11 @@
 """All routes of the console, in the order in which they match."""
 
+from typing import Final
+
 from fastapi import FastAPI
 
 from service.console.login import login
+from service.console.money.adjustments import adjustments
 from service.console.money.audit import audit
 from service.console.money.ledger import ledger
 from service.console.money.overview import money
@@ -11,6 +14,9 @@ from service.console.oncall.bulk import bulk
 from service.console.oncall.deliveries import deliveries
 from service.console.oncall.generations import generations as all_generations
 from service.console.oncall.status import status
+from service.console.oncall.tenant_issuers import tenant_issuers
+from service.console.oncall.tenant_keys import tenant_keys
+from service.console.oncall.tenant_limits import tenant_limits
 from service.console.oncall.tenants import tenants
 from service.console.oncall.trail import trail
 from service.console.oncall.unconfirmed import unconfirmed
@@ -22,12 +28,15 @@ from service.console.tenant.overview import tenant
 from service.console.tenant.webhooks import webhooks
 from service.console.unknown import unknown
 
+#: Those of one subject first: ``tenants`` has ``/oncall/tenants/{tenant_id}/{action}``.
+_OF_A_TENANT: Final = (tenant_limits, tenant_keys, tenant_issuers, tenants)
+
 
 def install(app: FastAPI) -> None:
     """Add the routes. A new module of pages adds its ``ConsoleRoutes`` here."""
     for module in (
-        *(login, openid, status, all_generations, tenants, unconfirmed, deliveries, bulk, trail),
-        *(money, usage, ledger, audit),
+        *(login, openid, status, all_generations, *_OF_A_TENANT, unconfirmed, deliveries, bulk, trail),
+        *(money, usage, ledger, adjustments, audit),
         *(tenant, generations, account, webhooks, end_users, unknown),
     ):
         app.router.routes.extend(module.routes)

@@ -1,6 +1,6 @@
 """Templates as responses. Every value is escaped; a name that a template misspells is an error."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -9,6 +9,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from service.api.http.compression import NOT_TRANSFORMED
 from service.console import csrf
 from service.console.areas import areas_of
 from service.console.headers import headers
@@ -45,7 +46,10 @@ def render(
             query=request.query_params,
         )
     )
-    return HTMLResponse(text, status_code=page.status, headers=headers(*media))
+    response = HTMLResponse(text, status_code=page.status, headers=headers(*media))
+    if page.has_secret:
+        response.headers["cache-control"] = NOT_TRANSFORMED
+    return response
 
 
 @cache
@@ -75,10 +79,15 @@ def money(micro: int | None) -> str:
     return f"${micro / _MICRO:,.2f}"
 
 
-def moment(value: datetime | None) -> Markup:
-    """Return a time as an element: UTC for readers without the script, which shows the reader's own zone."""
+def moment(value: datetime | str | None) -> Markup:
+    """Return a time as an element: UTC for readers without the script, which shows the reader's own zone.
+
+    A text is RFC 3339, as views of the API have it.
+    """
     if value is None:
         return Markup("–")
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value).astimezone(UTC)
     text = value.strftime("%Y-%m-%d %H:%M:%S")
     return Markup('<time datetime="{}" title="{} UTC">{} UTC</time>').format(
         value.isoformat(timespec="milliseconds"), text, text

@@ -156,6 +156,10 @@ class ConsoleRoutes:
         """Add a POST of a form with a token, which is recorded under the name of the view."""
         return self._adding(path, method="POST", needs=needs, is_recorded=needs is not None)
 
+    def preview(self, path: str, *, needs: Need) -> Callable[[View], View]:
+        """Add a POST that shows what an action would do with a form, and changes nothing. It is not recorded."""
+        return self._adding(path, method="POST", needs=needs, is_recorded=False)
+
     def public(self, path: str, *, method: str = "GET") -> Callable[[PublicView], PublicView]:
         """Add a route without a session."""
 

@@ -31,6 +31,8 @@ class Page:
     """Path and title of each page above this one, below its area."""
     media: tuple[str, ...] = ()
     """Other origins whose videos the page shows."""
+    has_secret: bool = False
+    """The page shows a secret: no proxy may compress it (BREACH)."""
 
 
 @dataclass(frozen=True, slots=True)

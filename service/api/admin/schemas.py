@@ -178,6 +178,8 @@ class Rotation(BaseModel):
 WEBHOOK_POINTER: Final = "/limits/webhook_url"
 NEW_TENANT: Final = TypeAdapter(NewTenant)
 TENANT_CHANGE: Final = TypeAdapter(TenantChange)
+NEW_API_KEY: Final = TypeAdapter(NewApiKey)
+ROTATION: Final = TypeAdapter(Rotation)
 
 
 @described

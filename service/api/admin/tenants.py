@@ -29,6 +29,8 @@ from service.api.schemas import TraceView, problems
 from service.domain import ids
 from service.domain.reason import SuspensionReason
 from service.domain.tenant import Tenant
+from service.runtime import Runtime
+from service.usecases.conflicts import Versions
 
 router = APIRouter(prefix="/admin/v1", tags=["admin"], route_class=AuditedRoute)
 
@@ -94,8 +96,7 @@ async def change_tenant(
     version: Version,
     response: Response,
 ) -> TenantView:
-    _check_webhook(gateway, None if body.limits is None else body.limits.webhook_url)
-    tenant = await gateway.tenants.service.update(tenant_id, body.applied_to, versions=version)
+    tenant = await changed(gateway, tenant_id, body, versions=version)
     return tenant_answer(response, tenant, await _month(gateway, tenant))
 
 
@@ -215,6 +216,17 @@ async def trace_pseudonym(gateway: Gateway, tenant_id: str, pseudonym: str) -> T
     }
 
 
+async def changed(gateway: Runtime, tenant_id: str, body: TenantChange, *, versions: Versions) -> Tenant:
+    """Change a tenant. Raises Invalid, NotFound, PreconditionFailed."""
+    check_change(gateway, body)
+    return await gateway.tenants.service.update(tenant_id, body.applied_to, versions=versions)
+
+
+def check_change(gateway: Runtime, body: TenantChange) -> None:
+    """Raises Invalid: the address guard refuses the URL."""
+    _check_webhook(gateway, None if body.limits is None else body.limits.webhook_url)
+
+
 def tenant_answer(
     response: Response, tenant: Tenant, month: MonthView | None = None, *, secret: bool = False
 ) -> TenantView:
@@ -227,5 +239,5 @@ async def _month(gateway: Gateway, tenant: Tenant) -> MonthView:
     return month_view(tenant, await gateway.tenants.usage.month(tenant.id))
 
 
-def _check_webhook(gateway: Gateway, url: str | None) -> None:
+def _check_webhook(gateway: Runtime, url: str | None) -> None:
     gateway.generations.admission.check_webhook(url, WEBHOOK_POINTER)

@@ -29,11 +29,12 @@ _LARGEST_IN_LOOP: Final = 64 * 1024
 _LEVEL: Final = 1
 _LONGEST_NAME: Final = 100
 _MEDIA_TYPES: Final = ("application/json", "text/csv", "text/html", "text/markdown", "text/plain")
-_NOT_TRANSFORMED: Final = "no-store, no-transform"
+#: ``Cache-Control`` of a response with a secret.
+NOT_TRANSFORMED: Final = "no-store, no-transform"
 
 
 async def _no_transform(response: Response) -> None:
-    response.headers["cache-control"] = _NOT_TRANSFORMED
+    response.headers["cache-control"] = NOT_TRANSFORMED
 
 
 NO_TRANSFORM: Final[Any] = Depends(_no_transform)

@@ -11,4 +11,5 @@ ledger = ConsoleRoutes()
 async def show_ledger(visit: Visit) -> Page:
     generation_id = visit.query.get("id", "").strip()
     found = await visit.runtime.operations.ledgers.read(generation_id) if generation_id else None
-    return Page("money/ledger.html", "Ledger", {"generation_id": generation_id, "found": found})
+    context = {"generation_id": generation_id, "found": found, "may_adjust": visit.may(Role.ADMIN)}
+    return Page("money/ledger.html", "Ledger", context)

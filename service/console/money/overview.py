@@ -43,7 +43,7 @@ async def show_money(visit: Visit) -> Page:
 @money.page("/money/budgets", needs=Role.VIEWER)
 async def show_budgets(visit: Visit) -> Page:
     uses = await visit.runtime.operations.usage.near_budgets(_MOST)
-    return Page("money/budgets.html", "Budgets", {"uses": uses, "most": _MOST})
+    return Page("money/budgets.html", "Budgets", {"uses": uses, "most": _MOST, "may_change": visit.may(Role.ADMIN)})
 
 
 def _points(rows: Sequence[Row], name: str) -> list[tuple[str, int]]:

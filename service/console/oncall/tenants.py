@@ -82,7 +82,8 @@ async def show_tenants(visit: Visit) -> Page | Redirect:
 @tenants.page("/oncall/tenants/{tenant_id}", needs=Role.VIEWER)
 async def show_tenant(visit: Visit) -> Page:
     tenant = await _tenant(visit)
-    context = {"tenant": tenant, "facts": await _facts(visit, tenant), "may_act": visit.may(Role.OPERATOR)}
+    rights = {"may_act": visit.may(Role.OPERATOR), "may_change": visit.may(Role.ADMIN)}
+    context = {"tenant": tenant, "facts": await _facts(visit, tenant), **rights}
     return Page("oncall/tenant.html", tenant.name, context, parents=(_LIST,))
 
 

@@ -1,5 +1,7 @@
 """Adjustments: corrections of settled costs by operators. A repeated call changes nothing more."""
 
+from dataclasses import dataclass
+
 from service.domain.adjustment import Correction
 from service.domain.budgets import day
 from service.domain.generation import Generation
@@ -9,7 +11,14 @@ from service.observability import log
 from service.store.generations.generations import GenerationStore
 from service.store.money.adjustments import Adjusted, AdjustmentStore
 from service.usecases.conflicts import LOST, MAX_ATTEMPTS, Lost, retry_on_conflict
-from service.usecases.trail.recording import note, note_target
+from service.usecases.trail.recording import note, note_change, note_target
+
+
+@dataclass(frozen=True, slots=True)
+class _Cost:
+    """A cost in the audit trail."""
+
+    cost_micro_usd: int
 
 
 class AdjustmentService:
@@ -35,6 +44,7 @@ class AdjustmentService:
             if adjusted.result == "changed":  # rare: its end user was erased, or it was adjusted
                 return LOST
             _check_adjusted(adjusted)
+            note_change(_Cost(before.actual_cost or 0), _Cost(after.actual_cost or 0))
             return after
 
         after = await retry_on_conflict(attempt)
@@ -52,6 +62,7 @@ class AdjustmentService:
         if adjusted.result == "changed":
             raise CostChanged(f"The end user has spent {usd(adjusted.spent)} US dollars of that day.")
         _check_adjusted(adjusted)
+        note_change(_Cost(expected), _Cost(adjusted.spent))
         self._report(correction, tenant_id, date, pseudonym=end_user)
         return adjusted.spent
 

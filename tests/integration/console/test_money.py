@@ -9,9 +9,13 @@ import pytest
 from fastapi import FastAPI
 
 from service.domain.adjustment import Correction
+from service.domain.generation import Generation
+from service.domain.generation_filter import Filter
 from service.domain.tenant import Limits, Tenant
 from service.runtime import Runtime
 from service.usecases.operations.budget_sampler import BudgetSampler
+from tests.integration.console.test_tenant_changes import hidden
+from tests.integration.console.test_trail import entries
 from tests.support import factories
 from tests.support.console import Browser
 from tests.support.factories import Clock
@@ -62,7 +66,7 @@ async def test_overview_shows_days_and_tenants_near_their_budget(admin: Browser,
 
 async def test_money_pages_without_data_say_what_to_do(admin: Browser) -> None:
     assert "No tenant has used 80 %" in await shown(admin, "/console/money")
-    assert "Set one with: seedance-gateway tenants update" in await shown(admin, "/console/money/budgets")
+    assert "seedance-gateway tenants update" in await shown(admin, "/console/money/budgets")
     assert "Choose another month" in await shown(admin, "/console/money/usage?month=2020-01")
     assert "Enter the id of a tenant" in await shown(admin, "/console/money/usage?by=end_user")
     assert "Start an audit" in await shown(admin, "/console/money/audit")
@@ -177,3 +181,39 @@ async def commands(runtime: Runtime) -> int:
     }
     scripts = calls.get("cmdstat_evalsha", 0) + calls.get("cmdstat_eval", 0)
     return scripts + sum(calls.get(f"cmdstat_{name}", 0) for name in ("mget", "zrevrange", "xrange", "smembers"))
+
+
+async def test_cost_is_adjusted_after_a_preview(admin: Browser, app: FastAPI, runtime: Runtime, shop: Tenant) -> None:
+    ended = next(g for g in await _generations(runtime, shop) if g.is_terminal)
+    assert f"adjust?generation_id={ended.id}" in await shown(admin, f"/console/money/ledger?id={ended.id}")
+    assert f'value="{ended.id}"' in await shown(admin, f"/console/money/adjust?generation_id={ended.id}")
+
+    preview = await admin.post("/console/money/adjust/preview", generation_id=ended.id, amount_usd="-1.5")
+    assert "$15.00" in preview.text
+    assert "$13.50" in preview.text
+    body = hidden(preview.text)["body"]
+    answers = [(await admin.post("/console/money/adjust", reason="billed less", body=body)) for _ in range(2)]
+
+    assert [each.status_code for each in answers] == [303, 409], "a form that is sent twice adjusts once"
+    assert next(g for g in await _generations(runtime, shop) if g.id == ended.id).actual_cost == 13_500_000
+    entry = next(each for each in await entries(app) if each.action == "adjust_cost" and not each.error)
+    assert entry.changes == {"cost_micro_usd": (15_000_000, 13_500_000)}
+    assert (entry.reason, entry.target, entry.tenant_id) == ("billed less", ended.id, shop.id)
+
+
+async def test_refused_adjustment_marks_its_field(admin: Browser, shop: Tenant) -> None:
+    cases: list[tuple[str, dict[str, Any]]] = [
+        ("amount_usd", {"generation_id": "gen_x", "amount_usd": "much", "expected_usd": "1"}),
+        ("generation_id", {"generation_id": "gen_x", "amount_usd": "1"}),
+        ("day", {"tenant_id": shop.id, "end_user": f"eu_{'0' * 32}", "day": "May", "amount_usd": "1"}),
+    ]
+    for field, given in cases:
+        page = await admin.post("/console/money/adjust/preview", **given)
+        assert page.status_code == 422
+        assert f'id="fault-{field}"' in page.text
+    for body in ("", "[]", "{", "{}"):
+        assert (await admin.post("/console/money/adjust", reason="x", body=body)).status_code in (400, 422)
+
+
+async def _generations(runtime: Runtime, tenant: Tenant) -> list[Generation]:
+    return (await runtime.generations.reader.list(tenant, Filter(tenant_id=tenant.id), limit=10, after=None)).items
