@@ -27,7 +27,7 @@ from tests.support.waiting import process_due
 
 SHIFTS: Final = {"+3h": timedelta(hours=3), "-1h": timedelta(hours=-1), "+31d": timedelta(days=31)}
 LONG: Final = {**SHIFTS, "+500d": timedelta(days=500)}
-MOMENT: Final = re.compile(rb"(?<![\d.])1[6-9]\d{11}(?![\d.])")
+MOMENT: Final = re.compile(rb"(?<![\w.])1[6-9]\d{11}(?![\w.])")  # not thirteen digits of a random hash
 WRITTEN: Final = re.compile(rb"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|\+00:00)")
 
 HOOK: Final = "http://127.0.0.1:65009/hook"
