@@ -11,7 +11,8 @@ from yarl import URL
 
 from service.observability import metrics, tracing
 from service.upstream.answer_body import IDENTITY, AnswerTooLarge, read_body
-from service.upstream.http_result import HttpResponse, NoHttpResponse, Wire, read_response
+from service.upstream.exchange import exchange
+from service.upstream.http_result import NoHttpResponse, Wire, read_response
 
 #: Connections for polls. aiohttp, because a poll costs 1 to 3 ms of CPU in httpx and 0.1 ms in aiohttp.
 _READ_CONNECTIONS: Final = 32
@@ -122,21 +123,15 @@ class FalClient:
         tunnel = _Tunnel()
         try:
             async with asyncio.timeout(self._timeout):  # httpx's own timeouts are per read, not in total
-                return await self._exchange(url, arguments, params, tunnel)
+                extensions = {"trace": tunnel}
+                return await exchange(
+                    self._submits.stream("POST", url, json=arguments, params=params, extensions=extensions)
+                )
         except _NOT_SENT as error:
             return NoHttpResponse(sent=False, reason=type(error).__name__)
         except (httpx.HTTPError, TimeoutError, AnswerTooLarge) as error:
             reason = f"Proxy{type(error).__name__.removeprefix('Proxy')}" if tunnel.is_awaited else type(error).__name__
             return NoHttpResponse(sent=not tunnel.is_awaited, reason=reason)
-
-    async def _exchange(
-        self, url: str, arguments: dict[str, Any], params: dict[str, str], tunnel: _Tunnel
-    ) -> HttpResponse:
-        async with self._submits.stream(
-            "POST", url, json=arguments, params=params, extensions={"trace": tunnel}
-        ) as response:
-            content = await read_body(response.headers, response.aiter_raw())
-        return read_response(response.status_code, response.headers, content)
 
     async def _read(self, method: str, url: str) -> Wire:
         try:

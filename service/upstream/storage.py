@@ -10,9 +10,10 @@ import httpx
 
 from service.domain.dispatch_gate import HOLD_TEXTS, HoldReason
 from service.errors import UpstreamUnavailable
-from service.upstream.answer_body import IDENTITY, LARGEST_DOCUMENT, AnswerTooLarge, read_body
+from service.upstream.answer_body import IDENTITY, LARGEST_DOCUMENT, AnswerTooLarge
+from service.upstream.exchange import exchange
 from service.upstream.hosts import FalHosts
-from service.upstream.http_result import HttpResponse, read_response
+from service.upstream.http_result import HttpResponse
 
 #: Retry-After while fal refuses the account: people have to act first.
 _LOCKED_RETRY_AFTER: Final = 60.0
@@ -66,14 +67,14 @@ class FalStorage:
             raise UpstreamUnavailable(f"fal's storage did not answer ({type(error).__name__}).") from error
 
     async def _initiate(self, content_type: str, file_name: str) -> tuple[str, str]:
-        exchange = self._http.stream(
+        initiation = self._http.stream(
             "POST",
             f"{self._rest_url}/storage/upload/initiate",
             params={"storage_type": "fal-cdn-v3"},
             json={"content_type": content_type, "file_name": file_name},
             headers={"authorization": f"Key {self._key}"},
         )
-        match (await _read(exchange, refuses_account=True)).body:
+        match (await _read(initiation, refuses_account=True)).body:
             case {"upload_url": str(upload_url), "file_url": str(file_url)}:
                 # The bytes and their secret URL go to no host but fal's, whatever the response names.
                 if not (self._hosts.own(upload_url) and self._hosts.own(file_url)):
@@ -82,17 +83,14 @@ class FalStorage:
         raise UpstreamUnavailable("fal's storage returned no upload URL.")
 
 
-async def _read(
-    exchange: AbstractAsyncContextManager[httpx.Response], *, refuses_account: bool = False
-) -> HttpResponse:
+async def _read(stream: AbstractAsyncContextManager[httpx.Response], *, refuses_account: bool = False) -> HttpResponse:
     """Send the request, and return its answer. Raises UpstreamUnavailable for a status other than 2xx.
 
     ``refuses_account``: a 401 or 403 is about the key of the account, and not about a signed URL.
     """
-    async with exchange as answer:
-        content = await read_body(answer.headers, answer.aiter_raw(), most=LARGEST_DOCUMENT)
-    if refuses_account and answer.status_code in (401, 403):
+    answer = await exchange(stream, most=LARGEST_DOCUMENT)
+    if refuses_account and answer.status in (401, 403):
         raise UpstreamUnavailable(HOLD_TEXTS[HoldReason.ACCOUNT_LOCKED], retry_after=_LOCKED_RETRY_AFTER)
-    if not answer.is_success:
-        raise UpstreamUnavailable(f"fal's storage answered {answer.status_code}.")
-    return read_response(answer.status_code, answer.headers, content)
+    if not httpx.codes.is_success(answer.status):
+        raise UpstreamUnavailable(f"fal's storage answered {answer.status}.")
+    return answer

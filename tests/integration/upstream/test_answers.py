@@ -1,12 +1,14 @@
 """Answers of fal that are too large to be read: one outcome per operation, and no memory for the rest."""
 
 import asyncio
+import gc
 import tracemalloc
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import timedelta
 from typing import Any, Final
 
+import httpx
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -17,6 +19,7 @@ from service.upstream.answer_body import LARGEST_ANSWER, LARGEST_DOCUMENT
 from service.upstream.billing import FalBilling
 from service.upstream.callback_verification import Verifier
 from service.upstream.client import FalClient
+from service.upstream.exchange import exchange
 from service.upstream.files import FalFiles, FileUnavailable
 from service.upstream.hosts import FalHosts
 from service.upstream.http_result import HttpResponse
@@ -229,3 +232,31 @@ def test_result_beyond_bounds_is_trouble_or_cut() -> None:
     failed = result_outcome(HttpResponse(500, {}, {"detail": "oops", "error_type": "x" * 65}))
     assert isinstance(failed, Failed)
     assert failed.failure.upstream_type == "x" * 64
+
+
+def ordinary(_: Fal) -> None:
+    """``{}``, with status 200."""
+
+
+async def post(url: str) -> Any:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        return (await exchange(client.stream("POST", url, json={}))).body
+
+
+@pytest.mark.parametrize(
+    ("read", "answer"),
+    [(post, ordinary), (submit, ordinary), (submit, huge), (storage_target, huge), (storage_put, packed)],
+)
+async def test_answer_that_was_read_is_no_garbage(fal: Fal, read: Read, answer: Callable[[Fal], None]) -> None:
+    """A cycle of references would hold its memory until the next collection: in a worker, for minutes."""
+    answer(fal)
+    gc.collect()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        await read(fal.url)
+        gc.collect()
+        left = [found for found in gc.garbage if isinstance(found, httpx.Response | httpx.Request)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+    assert left == []

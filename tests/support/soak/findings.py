@@ -33,6 +33,10 @@ LASTING: Final[Mapping[str, str]] = {
     "api_key:*": "revoked keys, as long as the tenant",
     "api_key:*:used": "as long as the tenant",
     "tenant:*:keys": "as long as the tenant",
+    "tenant:*:deleted": "400 days",
+    "trail": "400 days",
+    "tenant:*:trail": "400 days",
+    "tenant:*:acts:*": "1 day",
 }
 
 

@@ -84,6 +84,7 @@ def test_findings_name_the_growing_curve() -> None:
             ("keys", "generation:*"): samples(lambda minute: 5 * minute),
             ("uss_mb", "sandbox"): samples(lambda minute: 50 + minute),
             ("elements", "ledger"): samples(lambda minute: 90 * minute),
+            ("elements", "trail"): samples(lambda minute: 60 * minute),
         }
     )
     assert [text.partition(":")[0] for text in findings.failures] == [
