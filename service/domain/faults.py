@@ -79,7 +79,7 @@ def faults_of(error: ValidationError) -> Malformed | Invalid:
     if (count := error.error_count()) > _MOST_FAULTS:
         return Invalid(FieldError("", f"has {count} faults", "too_many_faults"))
     # Without the input: a prompt must not appear in an error, which clients log.
-    found = error.errors(include_url=False, include_input=False, include_context=True)
+    found = error.errors(include_url=False, include_input=False)
     if found[0]["type"] == "json_invalid":
         return Malformed(f"The body is not valid JSON: {found[0]['ctx']['error']}.")
     return Invalid(*field_errors(found))

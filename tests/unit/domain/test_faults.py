@@ -7,14 +7,14 @@ from typing import Any, get_args
 import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core.core_schema import ErrorType
 
 from service.api import routes
 from service.api.http.dependencies import JsonBody
-from service.domain.faults import sentence
+from service.domain.faults import faults_of, sentence
 from service.domain.request import CreateGeneration, parse
-from service.errors import Invalid
+from service.errors import FieldError, Invalid, Malformed
 
 #: Values of every context that a sentence can name.
 CONTEXT = dict.fromkeys(("gt", "ge", "lt", "le", "multiple_of", "min_length", "max_length"), 2) | {
@@ -42,6 +42,33 @@ def test_own_error_keeps_its_sentence() -> None:
 @pytest.mark.parametrize(("most", "text"), [(1, "1 item"), (2, "2 items"), (11, "11 items"), (21, "21 items")])
 def test_number_and_noun_agree(most: int, text: str) -> None:
     assert sentence({"type": "too_long", "loc": (), "ctx": {"max_length": most}}) == f"must have at most {text}"
+
+
+class Numbers(BaseModel):
+    first: int
+    rest: list[int] = []
+
+
+def faults(body: bytes) -> Malformed | Invalid:
+    with pytest.raises(ValidationError) as raised:
+        Numbers.model_validate_json(body)
+    return faults_of(raised.value)
+
+
+def test_faults_beyond_the_most_are_counted() -> None:
+    """Each costs memory: 100 are listed, more are one fault of the whole body."""
+    listed = faults(json.dumps({"first": 1, "rest": ["x"] * 100}).encode())
+    assert [error.pointer for error in listed.errors] == [f"/rest/{place}" for place in range(100)]
+    counted = faults(json.dumps({"first": 1, "rest": ["x"] * 101}).encode())
+    assert counted.errors == (FieldError("", "has 101 faults", "too_many_faults"),)
+
+
+def test_body_that_is_no_object_has_a_sentence() -> None:
+    assert faults(b"[]").errors == (FieldError("", "the body must be a JSON object", "model_type"),)
+
+
+def test_fault_without_context_has_a_sentence() -> None:
+    assert sentence({"type": "missing", "loc": ("x",), "msg": "Field required"}) == "is required"
 
 
 def models() -> set[type[BaseModel]]:
