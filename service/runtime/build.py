@@ -248,7 +248,7 @@ def _build(core: Core) -> Runtime:
             access_tickets=AccessTickets(stores.ticket_sealer, clock=clock),
         ),
         webhooks=webhooks,
-        operations=_operations(core, tenants, operators.service, webhooks, generations.canceller),
+        operations=_operations(core, tenants, operators.service, generations.canceller),
         operators=operators,
         trail=core.trail,
         trail_pages=TrailPages(core.stores.trail_reader),
@@ -405,7 +405,7 @@ def _console(core: Core, authenticator: Authenticator, operators: OperatorAuthen
 
 
 def _operations(
-    core: Core, tenants: Tenants, operators: Operators, webhooks: WebhookServices, canceller: GenerationCanceller
+    core: Core, tenants: Tenants, operators: Operators, canceller: GenerationCanceller
 ) -> OperationServices:
     settings, connections, stores, clock = core.settings, core.connections, core.stores, core.clock
     state = StateStore(connections.reports, stores.gate, stores.heartbeats, replicas=settings.redis_wait_replicas)
@@ -471,7 +471,13 @@ def _operations(
         ),
         readiness=Readiness(connections.redis, clock),
         status=StatusService(
-            connections.redis, state, stores.gate, stores.heartbeats, webhooks.all_deliveries, clock=clock
+            connections.redis,
+            stores.status,
+            stores.gate,
+            stores.heartbeats,
+            stores.tenants,
+            account_budget=settings.account_daily_budget,
+            clock=clock,
         ),
     )
 

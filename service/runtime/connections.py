@@ -49,6 +49,7 @@ from service.store.redis import health
 from service.store.redis.client import CONNECTIONS, Redis
 from service.store.redis.memory import MemoryPolicy
 from service.store.state.heartbeats import HeartbeatStore
+from service.store.state.status import StatusStore
 from service.store.state.stored_bytes import StoredBytesStore
 from service.store.tenants.end_user_lists import EndUserLists
 from service.store.tenants.end_users import EndUserStore
@@ -59,6 +60,7 @@ from service.store.tenants.sealing import Purpose, Sealer
 from service.store.tenants.tenants import TenantStore
 from service.store.tenants.trusted_issuers import TrustedIssuerStore
 from service.store.tenants.upload_tickets import UploadTicketStore
+from service.store.tenants.waiting import WaitingTenantStore
 from service.store.trail.checks import TrailCheckStore
 from service.store.trail.reading import TrailReader
 from service.store.trail.trail import TrailStore
@@ -233,6 +235,8 @@ class Stores:
         self.usage_rows = UsageRowStore(reports)
         self.refusals = RefusalStore(redis)
         self.budget_shares = BudgetShareStore(redis)
+        self.status = StatusStore(redis)
+        self.waiting_tenants = WaitingTenantStore(redis)
         self.usage_reports = UsageReportStore(reports)
         self.ledger = MoneyStore(reports)
         self.ledger_lines = LedgerLines(reports)

@@ -334,7 +334,7 @@ def _sweeper(core: Core) -> DeadlineSweeper:
         StorageSampler(stores.stored_bytes, clock=core.clock),
         SearchIndexer(stores.indexing, clock=core.clock),
         core.trail,
-        BudgetSampler(stores.budget_shares, clock=core.clock),
+        BudgetSampler(stores.budget_shares, clock=core.clock, waiting=stores.waiting_tenants),
         core.chain,
         clock=core.clock,
     )

@@ -140,6 +140,8 @@ Tenants and end users
                                                                 end user, and when it was deleted (JSON)
 {sg}:budget_shares                        zset    -             tenants with a monthly budget; score = held and spent of
                                                                 this month, in thousandths of the budget; sampled
+{sg}:waiting_tenants                      zset    -             tenants with queued generations; score = creation of the
+                                                                oldest one; sampled
 {sg}:stored_bytes                         zset    -             tenants; score = estimate of the bytes that it stores
 {sg}:stored_bytes_turn                    string  seconds       a process has sampled those bytes in this interval
 {sg}:tenant:<t>:keys                      zset    -             ids of its API keys; score 0
@@ -254,6 +256,7 @@ TENANTS: Final = f"{TAG}tenants"
 DEAD_LETTERS: Final = f"{TAG}dead_letters"
 FAILING_RECEIVERS: Final = f"{TAG}failing_receivers"
 BUDGET_SHARES: Final = f"{TAG}budget_shares"
+WAITING_TENANTS: Final = f"{TAG}waiting_tenants"
 STORED_BYTES: Final = f"{TAG}stored_bytes"
 STORED_BYTES_TURN: Final = f"{TAG}stored_bytes_turn"
 OPERATORS: Final = f"{TAG}operators"

@@ -43,6 +43,7 @@ UNREPLICATED = {
     "service/store/state/stored_bytes.py:write": "an estimate; the next one comes within seconds",
     "service/store/tenants/rates.py:count": "a count that expires within a minute",
     "service/store/money/budget_shares.py:sample": "a sample; the next one comes within two minutes",
+    "service/store/tenants/waiting.py:sample": "a sample; the next one comes within two minutes",
     "service/store/money/refusals.py:add": "counts of refused creates, for display",
     "service/store/generations/submissions.py:trim": "a deletion; what a failover brings back is trimmed again",
     "service/store/trail/checks.py:keep_verified": "progress of a verification; without it a part is verified again",

@@ -313,6 +313,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
         lambda w: w.stores.refusals.add(w.tenant.id, day(NOW), {("queue_full", "eu_1"): 2}), waits=False
     ),
     "budget_shares.sample": Operation(lambda w: w.stores.budget_shares.sample([w.tenant.id], NOW), waits=False),
+    "waiting_tenants.sample": Operation(lambda w: w.stores.waiting_tenants.sample([w.tenant.id]), waits=False),
     "usage_reports.begin": Operation(
         lambda w: w.stores.usage_reports.begin(w.tenant.id, TODAY, TODAY, now=NOW), "refused"
     ),

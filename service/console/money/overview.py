@@ -20,7 +20,7 @@ _MOST: Final = 100
 async def show_money(visit: Visit) -> Page:
     operations = visit.runtime.operations
     found = await operations.status.read()
-    budget, standing = visit.runtime.settings.account_daily_budget, found.account.money
+    budget, standing = visit.runtime.settings.account_daily_budget, found.figures.slow.account
     facts = [
         ("Spent today (UTC)", dollars(standing.spent)),
         ("Held for generations that have not ended", dollars(standing.held)),

@@ -9,10 +9,26 @@ from service.console.routes import ConsoleRoutes
 from service.console.visit import Page, Redirect, Visit
 from service.domain.dispatch_gate import Gate
 from service.domain.operator import Role
-from service.usecases.operations.status import Status
+from service.usecases.operations.status import Condition, Status
 
 status = ConsoleRoutes()
 _STATUS: Final = ("/oncall", "Status")
+
+#: Pages by the name of the check, or by the beginning of the name.
+_PAGES: Final = {
+    "dispatch": ("/oncall/generations?status=queued", "Queued generations"),
+    "unconfirmed submits": ("/oncall/unconfirmed", "Decide"),
+    "paid and lost": ("/oncall/paid-and-lost", "Revive"),
+    "oldest waiting work": ("/oncall/generations?status=queued", "Queued generations"),
+    "webhook receivers": ("/oncall/receivers", "Failing receivers"),
+    "dead letters": ("/oncall/deliveries?status=dead", "Dead deliveries"),
+    "budgets": ("/money/budgets", "Budgets"),
+    "prices": ("/money/usage?by=model", "Usage by model"),
+    "storage of tenants": ("/oncall/tenants", "Tenants"),
+    "audit trail": ("/oncall/trail", "Audit trail"),
+    "tenants": ("/oncall/tenants", "Tenants"),
+    "work queues": ("/oncall/generations?status=in_progress", "Generations at fal"),
+}
 
 
 @status.page("/oncall", needs=Role.VIEWER)
@@ -20,7 +36,8 @@ async def show_status(visit: Visit) -> Page:
     found = await visit.runtime.operations.status.read()
     context = {
         "conditions": found.conditions,
-        "wrong": found.wrong,
+        "wrong": [(each, _page(each)) for each in found.wrong],
+        "waiting": [(each, found.now - each.since) for each in found.waiting],
         "facts": _facts(found),
         "may_act": visit.may(Role.OPERATOR),
         "now": found.now,
@@ -90,13 +107,18 @@ async def _confirm(visit: Visit, title: str, action: str, *effects: str) -> Page
     return confirmation_page(title, confirmation, parents=(_STATUS,))
 
 
+def _page(condition: Condition) -> tuple[str, str] | None:
+    """Return path and text of the page that lists what a condition is about, or acts on it."""
+    return next((page for name, page in _PAGES.items() if condition.finding.check.startswith(name)), None)
+
+
 def _facts(found: Status) -> list[tuple[str, Any]]:
-    gate, account = found.gate, found.account
+    gate, figures = found.gate, found.figures
     return [
         ("Dispatch", _state(gate)),
-        ("Slots in use", account.slots_used),
-        ("Unconfirmed submits", account.unconfirmed),
-        ("Paid and lost", account.paid_and_lost),
+        ("Slots in use", figures.slots_used),
+        ("Unconfirmed submits", figures.unconfirmed),
+        ("Paid and lost", figures.paid_and_lost),
         ("Paused tenants", gate.paused_tenants),
         ("Held tenants", gate.held_tenants),
     ]

@@ -40,7 +40,7 @@ for _, member in ipairs(redis.call("ZRANGE", failed_submits_key, 0, -1)) do
   end
 end
 state[9] = redis.call("SCARD", paused_tenants_key)
-state[10] = redis.call("ZCARD", closed_gates_key)
+state[10] = #closed < CLOSED_READ and #closed or redis.call("ZCARD", closed_gates_key)
 state[11] = generations
 state[12] = tenants
 state[13] = closed

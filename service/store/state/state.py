@@ -174,10 +174,6 @@ class StateStore:
             trail_breaks=breaks,
         )
 
-    async def read_account(self, now: datetime) -> AccountState:
-        """Return the figures of the account, by one script."""
-        return _account(await self._read_account(now))
-
     async def _read_account(self, now: datetime) -> Any:
         return await self._redis.read(
             _STATE,

@@ -3,27 +3,12 @@
 -- meanwhile.
 --
 -- WHEN FULL  reads
+-- USES  oldest_queued
 -- KEYS  tenants
 -- ARGV  first, last (positions of the page in the index of tenants), tenant_prefix (of tenants' keys),
 --       money_prefix, money_suffix (of the keys of tenants' money of this month)
 -- RETURNS  {tenants of the page, {id, name, id, ...}, {id, queued, ms of the oldest, slots, held, spent, budget,
 --          dead letters, id, ...}}; "" for what does not exist
-local MILLISECONDS = 2 ^ 42 -- the lower bits of a rank in a tenant's queue; the bits above are its priority
-
--- The queue is by priority, then by age: the oldest generation of each priority is the first of its band.
-local function oldest_queued(key)
-  local rank = tonumber(redis.call("ZRANGE", key, 0, 0, "WITHSCORES")[2])
-  local oldest = rank % MILLISECONDS
-  while true do
-    local next_band = string.format("%.0f", rank - rank % MILLISECONDS + MILLISECONDS)
-    if redis.call("ZCOUNT", key, next_band, "+inf") == 0 then
-      return string.format("%.0f", oldest)
-    end
-    rank = tonumber(redis.call("ZRANGEBYSCORE", key, next_band, "+inf", "WITHSCORES", "LIMIT", 0, 1)[2])
-    oldest = math.min(oldest, rank % MILLISECONDS)
-  end
-end
-
 local BUDGET = '"monthly_budget":' -- in a string of the record its quotes would be escaped
 local function budget_of(record)
   local _, found = string.find(record, BUDGET, 1, true) -- decoding the whole record takes five times as long

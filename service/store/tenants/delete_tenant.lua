@@ -3,7 +3,7 @@
 --
 -- WHEN FULL  runs
 -- KEYS  tenant, api_keys, tenants, tenant_queue, tenant_slots, slotless, pending_deliveries, active_tenants,
---       idle_tenants, paused_tenants, endpoints, failing_receivers, deleted_tenant, budget_shares,
+--       idle_tenants, paused_tenants, endpoints, failing_receivers, deleted_tenant, budget_shares, waiting_tenants,
 --       trusted_issuers, end_users, end_user_names, blocked_end_users
 -- ARGV  version (at which it may be deleted; "": any), tenant_id, api_key_prefix (of the keys of API keys), used_suffix
 --       (of the keys of their last uses),
@@ -41,6 +41,7 @@ for _, key in ipairs({tenants_key, active_tenants_key, idle_tenants_key}) do
 end
 redis.call("SREM", paused_tenants_key, tenant_id)
 redis.call("ZREM", budget_shares_key, tenant_id)
+redis.call("ZREM", waiting_tenants_key, tenant_id)
 if before then -- a second deletion keeps the record of the first one
   redis.call("SET", deleted_tenant_key, deleted, "EX", retention_seconds)
 end

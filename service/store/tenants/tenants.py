@@ -157,6 +157,7 @@ class TenantStore:
                 "failing_receivers": keys.FAILING_RECEIVERS,
                 "deleted_tenant": keys.deleted_tenant(tenant.id),
                 "budget_shares": keys.BUDGET_SHARES,
+                "waiting_tenants": keys.WAITING_TENANTS,
                 "trusted_issuers": keys.trusted_issuers_of_tenant(tenant.id),
                 "end_users": keys.end_users(tenant.id),
                 "end_user_names": keys.end_user_names(tenant.id),

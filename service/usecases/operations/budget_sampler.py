@@ -1,10 +1,14 @@
-"""Samples of the share of each tenant's monthly budget that is used, for the list of tenants near their budget."""
+"""Samples of tenants: the used share of the monthly budget, and since when the oldest queued generation waits.
+
+The list of tenants near their budget and the status page read them.
+"""
 
 from datetime import datetime, timedelta
 from typing import Final
 
 from service.clock import Clock
 from service.store.money.budget_shares import BudgetShareStore
+from service.store.tenants.waiting import WaitingTenantStore
 
 #: Interval of the samples of one process. Two processes that sample the same tenants write the same shares.
 EVERY: Final = timedelta(seconds=10)
@@ -16,8 +20,10 @@ _HIGHEST: Final = 100
 class BudgetSampler:
     """Samples some tenants at each interval, in the maintenance workers."""
 
-    def __init__(self, store: BudgetShareStore, *, clock: Clock) -> None:
+    def __init__(self, store: BudgetShareStore, *, clock: Clock, waiting: WaitingTenantStore | None = None) -> None:
+        """``waiting``: None: only budgets are sampled."""
         self._store = store
+        self._waiting = waiting
         self._clock = clock
         self._sampled_at: datetime | None = None
         self._after = ""
@@ -30,8 +36,11 @@ class BudgetSampler:
             await self.sample()
 
     async def sample(self) -> None:
-        """Sample the next page of tenants, and those with the highest shares."""
+        """Sample the next page of tenants, those with the highest shares, and those whose work waits longest."""
         page = await self._store.tenants(after=self._after, limit=_PAGE)
         self._after = page[-1] if len(page) == _PAGE else ""
         highest = await self._store.highest(_HIGHEST)
         await self._store.sample(list(dict.fromkeys([*page, *highest])), self._clock())
+        if self._waiting is not None:
+            oldest = await self._waiting.oldest(_HIGHEST)
+            await self._waiting.sample(list(dict.fromkeys([*page, *oldest])))

@@ -10,20 +10,20 @@ from typing import Final
 
 from service.clock import Clock
 from service.domain.dispatch_gate import Gate, PauseCause
-from service.domain.work_queue import WorkQueue
 from service.store.gate.gate import GateStore
 from service.store.redis import health
 from service.store.redis.client import Redis
 from service.store.state.heartbeats import HeartbeatStore
-from service.store.state.state import AccountState, StateStore
+from service.store.state.status import Figures, SlowFigures, StatusStore
+from service.store.tenants.tenants import TenantStore
+from service.usecases.operations import conditions
 from service.usecases.operations.doctor import processes, server, undone
 from service.usecases.operations.doctor.finding import CheckStatus, Finding, ok, warn
-from service.usecases.webhooks.operator_deliveries import OperatorDeliveries
 
-#: The threshold of the alert WorkQueueLagging.
-_LAGGING: Final = timedelta(seconds=60)
 #: The threshold of the alert WebhookReceiverFailing.
-_LONG_FAILING_MINUTES: Final = 60
+_LONG_FAILING: Final = timedelta(minutes=60)
+#: Figures that change within minutes are read again after this time.
+_SLOW: Final = timedelta(seconds=30)
 #: Sections of the runbook by the name of the check, or by the beginning of the name.
 _RUNBOOK: Final = {
     "redis memory": "redis-memory-high",
@@ -36,6 +36,12 @@ _RUNBOOK: Final = {
     "unconfirmed submits": "submits-unconfirmed",
     "paid and lost": "paid-and-lost",
     "webhook receivers": "webhook-receiver-failing",
+    "oldest waiting work": "queue-age-high",
+    "dead letters": "webhook-dead-letters",
+    "budgets": "budget-nearly-spent",
+    "prices": "price-changed",
+    "storage of tenants": "tenant-storage-high",
+    "audit trail": "audit-trail-broken",
     "tenants": "tenant-paused",
 }
 _RUNBOOK_OF_GATE: Final = {
@@ -53,11 +59,23 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """A tenant with queued generations; ``since``: creation of the oldest one."""
+
+    tenant_id: str
+    name: str | None
+    """None: the tenant was deleted."""
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     now: datetime
     gate: Gate
-    account: AccountState
+    figures: Figures
     conditions: list[Condition]
+    waiting: list[Waiting]
+    """The tenants whose work waits longest. The choice is at most two minutes old."""
 
     @property
     def wrong(self) -> list[Condition]:
@@ -70,72 +88,65 @@ class StatusService:
     def __init__(
         self,
         redis: Redis,
-        state: StateStore,
+        figures: StatusStore,
         gate: GateStore,
         heartbeats: HeartbeatStore,
-        deliveries: OperatorDeliveries,
+        tenants: TenantStore,
         *,
+        account_budget: int | None,
         clock: Clock,
     ) -> None:
+        """``account_budget``: of all tenants and a day, in micro-USD; None: no limit."""
         self._redis = redis
-        self._state = state
+        self._figures = figures
         self._gate = gate
         self._heartbeats = heartbeats
-        self._deliveries = deliveries
+        self._tenants = tenants
+        self._account_budget = account_budget
         self._clock = clock
+        self._slow: tuple[datetime, SlowFigures] | None = None
 
     async def read(self) -> Status:
         """Raises StoreUnavailable."""
         now = self._clock()
-        account, gate, heartbeats, info, (_, failing) = await asyncio.gather(
-            self._state.read_account(now),
-            self._gate.read(),
-            self._heartbeats.read(),
-            health.info(self._redis),
-            self._deliveries.failing_receivers(minutes=_LONG_FAILING_MINUTES, limit=1),
+        figures, gate, heartbeats, info = await asyncio.gather(
+            self._read_figures(now), self._gate.read(), self._heartbeats.read(), health.info(self._redis)
         )
-        skews = await self._heartbeats.skews(heartbeats)
+        skews, names = await asyncio.gather(self._heartbeats.skews(heartbeats), self._names(figures))
         workers = processes.workers(heartbeats, now)
         is_probed = workers[0].status is CheckStatus.OK
-        dispatch = processes.dispatch(gate, fal_accepts=False, is_probed=is_probed)
+        memory = health.memory(self._redis, info)
         findings = [
-            dispatch,
+            processes.dispatch(gate, fal_accepts=False, is_probed=is_probed),
             *workers,
             processes.beat(heartbeats, now),
             processes.worker_clocks(skews),
             ok("redis", "reachable"),
-            await server.durability(self._redis, info),
+            server.durability(info, figures.slow.fsync),
             server.eviction(info),
             server.memory(self._redis, info),
-            _lag(account, now),
-            undone.unconfirmed(account, now),
-            undone.paid_and_lost(account),
-            _receivers(failing),
+            undone.unconfirmed(figures, now),
+            undone.paid_and_lost(figures),
+            *conditions.of_figures(figures, names, memory, now, account_budget=self._account_budget),
             _paused_tenants(gate),
         ]
-        return Status(now, gate, account, [Condition(each, _runbook(each, gate)) for each in findings])
+        waiting = [Waiting(tenant_id, names.get(tenant_id), since) for tenant_id, since in figures.waiting]
+        return Status(now, gate, figures, [Condition(each, _runbook(each, gate)) for each in findings], waiting)
 
+    async def _read_figures(self, now: datetime) -> Figures:
+        """Read the figures; what changes within minutes only if this process has not read it within ``_SLOW``."""
+        kept = None if self._slow is None or now - self._slow[0] >= _SLOW else self._slow[1]
+        figures = await self._figures.read(
+            now, failing_since=now - _LONG_FAILING, near=conditions.NEAR_BUDGET, slow=kept
+        )
+        if kept is None:
+            self._slow = (now, figures.slow)
+        return figures
 
-def _lag(account: AccountState, now: datetime) -> Finding:
-    name = "work queues"
-    oldest = {
-        queue: now - depth.oldest
-        for queue, depth in account.depths.items()
-        if depth.oldest is not None and queue is not WorkQueue.DISPATCH  # its entries may wait for a slot
-    }
-    late = {queue: wait for queue, wait in oldest.items() if wait > _LAGGING}
-    if not late:
-        return ok(name, "none is late")
-    detail = ", ".join(f"{queue} by {wait.total_seconds():.0f} s" for queue, wait in sorted(late.items()))
-    return warn(name, f"late: {detail}", "Start more workers of these queues.")
-
-
-def _receivers(failing: int) -> Finding:
-    name = "webhook receivers"
-    if not failing:
-        return ok(name, "none has failed for an hour")
-    remedy = "Inform their tenants; GET /admin/v1/failing-receivers names them."
-    return warn(name, f"all attempts to {failing} receivers have failed for an hour", remedy)
+    async def _names(self, figures: Figures) -> dict[str, str]:
+        largest = [] if figures.slow.largest is None else [figures.slow.largest[0]]
+        waiting = [tenant_id for tenant_id, _ in figures.waiting]
+        return await self._tenants.names([*waiting, *figures.slow.near_budget, *largest])
 
 
 def _paused_tenants(gate: Gate) -> Finding:
@@ -148,5 +159,9 @@ def _paused_tenants(gate: Gate) -> Finding:
 
 def _runbook(finding: Finding, gate: Gate) -> str | None:
     if finding.check == "dispatch":
-        return "dispatch-paused" if gate.hold is None else _RUNBOOK_OF_GATE[gate.hold]
+        if gate.hold is None:
+            return "tenant-submits-failing" if gate.held_tenants and not gate.draining else "dispatch-paused"
+        return _RUNBOOK_OF_GATE[gate.hold]
+    if finding.check == "redis memory" and finding.status is CheckStatus.FAIL:
+        return "redis-memory-full"
     return next((section for name, section in _RUNBOOK.items() if finding.check.startswith(name)), None)

@@ -113,7 +113,7 @@ class Doctor:
         return [
             ok("redis", "reachable and writable"),
             server.version(info),
-            await server.durability(self._redis, info),
+            server.durability(info, await health.setting(self._redis, "appendfsync")),
             server.eviction(info),
             server.memory(self._redis, info),
             server.replicas(info, self._settings),

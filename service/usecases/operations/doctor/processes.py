@@ -89,12 +89,22 @@ def dispatch(gate: Gate, *, fal_accepts: bool, is_probed: bool) -> Finding:
 def _locked(gate: Gate, *, fal_accepts: bool, is_probed: bool) -> Finding:
     refused = f"fal refused the account: {gate.reason}"
     if not fal_accepts:
-        return fail("dispatch", refused, "Top up, or check GATEWAY_FAL_KEY.")
+        return fail("dispatch", refused, _remedy_of_lock(gate.reason or ""))
     if not is_probed:
         remedy = "Run a worker of dispatch, which tries a submit; `seedance-gateway resume` opens dispatch at once."
         return fail("dispatch", f"{refused}; fal answers now, and no worker tries a submit", remedy)
     remedy = "A worker tries a submit from time to time; `seedance-gateway resume` opens dispatch at once."
     return warn("dispatch", f"{refused}; fal answers now", remedy)
+
+
+def _remedy_of_lock(reason: str) -> str:
+    """Return what ends a lock, by fal's own text."""
+    text = reason.lower()
+    if any(word in text for word in ("balance", "billing", "credit", "top up")):
+        return "Top up the balance at fal; a worker then tries a submit."
+    if any(word in text for word in ("401", "key", "authenti", "unauthori", "credential")):
+        return "Set a valid key in GATEWAY_FAL_KEY, and restart gateways and workers."
+    return "Ask fal why it refuses the account, and check the permissions of GATEWAY_FAL_KEY."
 
 
 def _ago(silence: timedelta) -> str:

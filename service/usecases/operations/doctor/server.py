@@ -22,7 +22,8 @@ def version(info: dict[str, str]) -> Finding:
     return ok("redis version", found)
 
 
-async def durability(redis: Redis, info: dict[str, str]) -> Finding:
+def durability(info: dict[str, str], fsync: str | None) -> Finding:
+    """Check the append-only file. ``fsync``: `appendfsync`; None: this Redis does not report it."""
     name = "redis durability"
     if info.get("aof_enabled") != "1":
         return fail(
@@ -30,7 +31,7 @@ async def durability(redis: Redis, info: dict[str, str]) -> Finding:
         )
     if info.get("aof_last_write_status", "ok") != "ok":
         return fail(name, "the last write to the append-only file failed", "Check Redis' log and its disk.")
-    match await health.setting(redis, "appendfsync"):
+    match fsync:
         case "always":
             return ok(name, "each write is on disk before Redis replies")
         case "everysec":

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from service.store.state.state import AccountState, State, TenantState
+from service.store.state.state import State, TenantState
+from service.store.state.status import Figures
 from service.usecases.operations.doctor.finding import Finding, ok, warn
 
 #: Most submits with an unknown outcome are resolved sooner, by a callback or by fal's bill.
@@ -18,7 +19,7 @@ def undone(state: State, now: datetime) -> list[Finding]:
     return [unconfirmed(state, now), paid_and_lost(state), _receivers(state, now), _dead_letters(state)]
 
 
-def unconfirmed(state: State | AccountState, now: datetime) -> Finding:
+def unconfirmed(state: State | Figures, now: datetime) -> Finding:
     name, since = "unconfirmed submits", state.oldest_unconfirmed
     if not state.unconfirmed or since is None:
         return ok(name, "none")
@@ -27,7 +28,7 @@ def unconfirmed(state: State | AccountState, now: datetime) -> Finding:
     return warn(name, detail, remedy) if now - since > _LONG_UNCONFIRMED else ok(name, detail)
 
 
-def paid_and_lost(state: State | AccountState) -> Finding:
+def paid_and_lost(state: State | Figures) -> Finding:
     name = "paid and lost"
     if not state.paid_and_lost:
         return ok(name, "none")
