@@ -72,7 +72,7 @@ class OpenAIVideo(TypedDict):
     """The prompt. `null`: the generation was erased."""
     error: OpenAIFailure | None
     """Why there is no video. `null` unless the status is `failed`."""
-    remixed_from_video_id: None
+    remixed_from_video_id: str | None
     """Always `null`: there are no remixes."""
     cost: OpenAICost
     """What OpenAI's object does not have: estimated and actual cost."""

@@ -51,9 +51,9 @@ class OpenRouterModel(TypedDict):
     """
     allowed_passthrough_parameters: list[str]
     """Members of `provider.options.fal`."""
-    creativity: None
+    creativity: str | None
     """Always `null`."""
-    upscale_factor: None
+    upscale_factor: float | None
     """Always `null`."""
 
 
