@@ -80,6 +80,7 @@ from service.usecases.trail.trail import Trail
 from service.usecases.trail.verification import TrailVerification
 from service.usecases.webhooks.endpoints import Endpoints
 from service.usecases.webhooks.operator_deliveries import OperatorDeliveries
+from service.usecases.webhooks.recipients import RecipientService
 from service.usecases.webhooks.redelivery import DeliveryService
 
 if TYPE_CHECKING:  # Authlib is loaded where a login by OpenID Connect is set up
@@ -134,6 +135,7 @@ class WebhookServices:
     deliveries: DeliveryService
     all_deliveries: OperatorDeliveries
     """Of all tenants, for operators."""
+    recipients: RecipientService
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,6 +382,7 @@ def _webhooks(core: Core, tenants: Tenants) -> WebhookServices:
             tenants,
             clock=clock,
         ),
+        recipients=RecipientService(stores.endpoints),
     )
 
 

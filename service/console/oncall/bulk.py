@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from service.api.admin.bulk import previewed, started
@@ -17,9 +18,11 @@ from service.domain.bulk import BulkJob, BulkKind
 from service.domain.generation_view import rfc3339
 from service.domain.operator import Role
 from service.domain.request import parse
+from service.domain.webhook import EventType
 from service.errors import Malformed
 from service.usecases.operations.bulk.preview import Preview
 from service.usecases.trail.recording import current_actor
+from service.usecases.webhooks.recipients import MOST_TENANTS, Recipients
 
 bulk = ConsoleRoutes()
 _LIST: Final = ("/oncall/bulk", "Bulk jobs")
@@ -61,7 +64,7 @@ async def preview_bulk_job(visit: Visit) -> Page:
         button=f"{body.kind.value.capitalize()} {preview.matched:,}{' or more' if preview.more else ''}",
         back="/oncall/bulk",
         effects=_EFFECTS[body.kind],
-        facts=[*wanted.items(), *_facts(preview, body.kind)],
+        facts=[*wanted.items(), *_facts(preview, body.kind), *await _informed(visit, preview, body.kind)],
         hidden=(
             ("kind", body.kind.value),
             ("filter", json.dumps(conditions)),
@@ -129,6 +132,20 @@ def _facts(preview: Preview, kind: BulkKind) -> list[tuple[str, Any]]:
         facts += [("End users", len(preview.end_users))]
     facts += [(f"Of {name}", f"{items:,}") for name, items in preview.most_affected_tenants]
     return facts + [(f"To {name}", f"{items:,}") for name, items in preview.most_affected_endpoints]
+
+
+async def _informed(visit: Visit, preview: Preview, kind: BulkKind) -> list[tuple[str, Any]]:
+    """Return who receives webhooks because of the act."""
+    service = visit.runtime.webhooks.recipients
+    tenants = [tenant_id for tenant_id, _ in preview.most_affected_tenants]
+    more = len(preview.tenants) - len(tenants[:MOST_TENANTS])
+    if kind is BulkKind.CANCEL:
+        found = await service.of_event(tenants, EventType.CANCELED)
+        informed = replace(found, more=more).summary
+        return [("Informed", informed), ("Also informed", "the webhook_url of each request that has one")]
+    known = await service.by_id(tenants)
+    urls = [known[each].url for each, _ in preview.most_affected_endpoints if each in known]
+    return [("Informed", Recipients(urls, more).summary if urls or more else "the webhook_url of each request")]
 
 
 def _job_facts(job: BulkJob) -> list[tuple[str, Any]]:

@@ -11,6 +11,7 @@ from service.console.visit import Page, Redirect, Visit
 from service.domain import ids
 from service.domain.operator import Role
 from service.domain.webhook import Delivery, DeliveryFilter, DeliveryStatus
+from service.usecases.webhooks.recipients import Recipients
 
 deliveries = ConsoleRoutes()
 LIST: Final = ("/oncall/deliveries", "Deliveries")
@@ -60,7 +61,7 @@ async def confirm_replay_of_delivery(visit: Visit) -> Page:
         button="Send it again",
         back=own,
         effects=("The receiver gets the same id and body again, with all attempts of the schedule.",),
-        facts=_facts(found),
+        facts=[*_facts(found), ("Informed", Recipients([found.url] if found.url else []).summary)],
     )
     return confirmation_page("Replay a delivery", confirmation, parents=(LIST, (own, found.id)))
 

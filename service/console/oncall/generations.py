@@ -15,6 +15,7 @@ from service.domain.generation import Generation
 from service.domain.generation_filter import Filter
 from service.domain.operator import Role
 from service.domain.status import PublicStatus, Status
+from service.domain.webhook import EventType
 from service.errors import FieldError, Invalid
 from service.usecases.operations.generations import Details
 
@@ -57,6 +58,9 @@ async def read_any_generation(visit: Visit) -> Page:
 async def confirm_cancel_of_generation(visit: Visit) -> Page:
     g = await visit.runtime.operations.generations.get(visit.path_params["generation_id"])
     own = f"{LIST[0]}/{g.id}"
+    informed = await visit.runtime.webhooks.recipients.of_event(
+        [g.tenant_id], EventType.CANCELED, webhook_urls=[g.webhook_url]
+    )
     confirmation = Confirmation(
         action=f"{own}/cancel",
         button="Cancel the generation",
@@ -65,7 +69,14 @@ async def confirm_cancel_of_generation(visit: Visit) -> Page:
             "While it is queued, it ends at once and costs nothing. After the submit fal decides, and may bill it.",
             "Its tenant receives the usual webhook.",
         ),
-        facts=[("Status", g.public_status.value), ("Created", moment(g.created_at)), ("Held", money(g.estimated_cost))],
+        facts=[
+            ("Status", g.public_status.value),
+            ("Tenant", g.tenant_id),
+            ("Created", moment(g.created_at)),
+            ("Held", money(g.estimated_cost)),
+            ("Released at once" if g.public_status is PublicStatus.QUEUED else "fal may bill", money(g.estimated_cost)),
+            ("Informed", informed.summary),
+        ],
         is_dangerous=True,
     )
     return confirmation_page("Cancel a generation", confirmation, parents=(LIST, (own, g.id)))

@@ -2,9 +2,12 @@
 
 from typing import Any, Final
 
+from markupsafe import Markup
+
 from service.console.confirm import Confirmation, confirmation_page
 from service.console.documents import runbook_section
 from service.console.reason import reason_of
+from service.console.rendering import moment
 from service.console.routes import ConsoleRoutes
 from service.console.visit import Page, Redirect, Visit
 from service.domain.dispatch_gate import Gate
@@ -58,7 +61,8 @@ async def confirm_pause(visit: Visit) -> Page:
         "Pause dispatch",
         "/oncall/pause",
         "No generation of any tenant is submitted to fal until an operator resumes.",
-        "Submitted generations continue, and webhooks are sent. Clients are not informed.",
+        "Submitted generations continue, and webhooks are sent. Queued ones wait, and expire at their deadline.",
+        informed="no receiver of webhooks; each tenant reads the pause in GET /v1/me",
     )
 
 
@@ -75,6 +79,7 @@ async def confirm_drain(visit: Visit) -> Page:
         "Drain the gateway",
         "/oncall/drain",
         "New generations are refused with status 503 until an operator resumes. Accepted ones continue to their end.",
+        informed="no receiver of webhooks; every client that creates receives the 503",
     )
 
 
@@ -91,6 +96,7 @@ async def confirm_resume(visit: Visit) -> Page:
         "Resume dispatch",
         "/oncall/resume",
         "Ends a pause, a drain, and a lock or failure state. Queued generations of all tenants are submitted again.",
+        informed="no receiver of webhooks",
     )
 
 
@@ -101,15 +107,24 @@ async def resume_dispatch(visit: Visit) -> Redirect:
     return Redirect("/oncall", "Dispatch is resumed.")
 
 
-async def _confirm(visit: Visit, title: str, action: str, *effects: str) -> Page:
+async def _confirm(visit: Visit, title: str, action: str, *effects: str, informed: str) -> Page:
     found = await visit.runtime.operations.status.read()
-    confirmation = Confirmation(action=action, button=title, back="/oncall", effects=effects, facts=_facts(found))
+    facts = [*_facts(found), *_oldest(found), ("Informed", informed)]
+    confirmation = Confirmation(action=action, button=title, back="/oncall", effects=effects, facts=facts)
     return confirmation_page(title, confirmation, parents=(_STATUS,))
 
 
 def _page(condition: Condition) -> tuple[str, str] | None:
     """Return path and text of the page that lists what a condition is about, or acts on it."""
     return next((page for name, page in _PAGES.items() if condition.finding.check.startswith(name)), None)
+
+
+def _oldest(found: Status) -> list[tuple[str, Any]]:
+    """Return the tenant whose queued generation waits longest, which a pause delays and a resume submits."""
+    return [
+        ("Oldest queued", Markup("{}, {}").format(moment(each.since), each.name or each.tenant_id))
+        for each in found.waiting[:1]
+    ]
 
 
 def _facts(found: Status) -> list[tuple[str, Any]]:

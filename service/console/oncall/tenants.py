@@ -96,7 +96,7 @@ async def confirm_tenant_action(visit: Visit) -> Page:
         button=action.title,
         back=own,
         effects=action.effects,
-        facts=await _facts(visit, tenant),
+        facts=[*await _facts(visit, tenant), *await _informed(visit, tenant, name)],
         is_dangerous=name == "suspend",
     )
     return confirmation_page(f"{action.title}: {tenant.name}", confirmation, parents=(_LIST, (own, tenant.name)))
@@ -151,6 +151,18 @@ async def _facts(visit: Visit, tenant: Tenant) -> list[tuple[str, Any]]:
         ("Suspended", _suspension(tenant)),
         ("Created today", counters.created_today),
     ]
+
+
+async def _informed(visit: Visit, tenant: Tenant, action: str) -> list[tuple[str, Any]]:
+    """Return who loses or regains access, and that no webhook is sent."""
+    facts: list[tuple[str, Any]] = []
+    if action in ("suspend", "unsuspend"):
+        now = visit.runtime.clock()
+        keys = [key for key, _ in await visit.runtime.tenants.service.list_keys(tenant.id) if key.is_valid(now)]
+        issuers = await visit.runtime.tenants.trusted_issuers.list(tenant.id)
+        title = "Loses access" if action == "suspend" else "Regains access"
+        facts.append((title, f"{len(keys)} API keys and {len(issuers)} trusted issuers"))
+    return [*facts, ("Informed", "no receiver of webhooks; the tenant reads its state in GET /v1/me")]
 
 
 def _suspension(tenant: Tenant) -> str:

@@ -7,8 +7,11 @@ from service.console.reason import reason_of
 from service.console.routes import ConsoleRoutes
 from service.console.visit import Page, Redirect, Visit
 from service.domain.billing import REQUEST_ID
+from service.domain.generation import Generation
 from service.domain.operator import Role
+from service.domain.webhook import EventType
 from service.errors import FieldError, Invalid
+from service.usecases.webhooks.recipients import Recipients
 
 unconfirmed = ConsoleRoutes()
 _LIST: Final = ("/oncall/unconfirmed", "Unconfirmed submits")
@@ -36,6 +39,7 @@ async def show_desk(visit: Visit) -> Page:
         "tenant": tenant,
         "prompt": prompt if isinstance(prompt, str) else "",
         "request_id": visit.query.get("request_id", ""),
+        "informed": (await _informed(visit, g)).summary,
     }
     return Page("oncall/desk.html", g.id, context, parents=(_LIST,))
 
@@ -65,7 +69,8 @@ async def show_paid_and_lost(visit: Visit) -> Page:
 @unconfirmed.page("/oncall/paid-and-lost/{generation_id}/revive", needs=Role.OPERATOR)
 async def confirm_revive(visit: Visit) -> Page:
     g = await visit.runtime.operations.unconfirmed.get(visit.path_params["generation_id"])
-    return Page("oncall/revive.html", f"Revive {g.id}", {"g": g}, parents=(_LOST,))
+    context = {"g": g, "informed": (await _informed(visit, g, EventType.SUCCEEDED)).summary}
+    return Page("oncall/revive.html", f"Revive {g.id}", context, parents=(_LOST,))
 
 
 @unconfirmed.action("/oncall/paid-and-lost/{generation_id}/revive", needs=Role.OPERATOR)
@@ -75,6 +80,11 @@ async def revive_generation(visit: Visit) -> Redirect:
     request_id = _request_id(visit) if visit.form.text("request_id") else None
     await visit.runtime.operations.unconfirmed.revive(generation_id, reason, request_id=request_id)
     return Redirect(_LOST[0], f"{generation_id} is followed again.")
+
+
+async def _informed(visit: Visit, g: Generation, event: EventType = EventType.FAILED) -> Recipients:
+    """Return who receives the event of a generation."""
+    return await visit.runtime.webhooks.recipients.of_event([g.tenant_id], event, webhook_urls=[g.webhook_url])
 
 
 def _request_id(visit: Visit) -> str:
