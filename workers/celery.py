@@ -19,7 +19,7 @@ from service.config.settings import Settings
 from service.observability import health_server, log
 from service.observability.start import log_start
 from service.tasks import beat_schedule, celery_app
-from workers import broker_log, worker_process
+from workers import broker_log
 
 settings = Settings()
 app = celery_app(settings)
@@ -58,6 +58,8 @@ def _announce() -> None:
 
 @worker_init.connect  # type: ignore[untyped-decorator]
 def _open(**_: Any) -> None:
+    from workers import worker_process  # noqa: PLC0415  (half of the imports of a worker: beat does not need them)
+
     try:
         worker_process.open_process(settings, lambda: app.amqp.queues.consume_from)
     except RuntimeError as error:
@@ -76,4 +78,6 @@ def _open_beat(**_: Any) -> None:
 
 @worker_shutdown.connect  # type: ignore[untyped-decorator]
 def _close(**_: Any) -> None:
+    from workers import worker_process  # noqa: PLC0415
+
     worker_process.close_process()
