@@ -83,14 +83,17 @@ def inspect(content: bytes, *, most_pixels: int, most_bytes: int = LARGEST_FILE)
         else:
             image.load()
     except _UNREADABLE as error:
-        _require_memory(kind, clean)
+        _require_memory(kind, clean, most_pixels)
         raise ImageUnreadable("The image cannot be decoded.") from error
     return Inspected(kind, *image.size), clean
 
 
-def _require_memory(kind: Format, content: bytes) -> None:
-    """Raises MemoryError if a decoder may have failed for lack of memory: libraries report that as a damaged image."""
-    bytearray((pixels(kind, content) or 0) * _MEMORY_OF_PIXEL)
+def _require_memory(kind: Format, content: bytes, most_pixels: int) -> None:
+    """Raises MemoryError if a decoder may have failed for lack of memory: libraries report that as a damaged image.
+
+    A damaged header may declare billions of pixels. No decoder receives more than ``most_pixels``.
+    """
+    bytearray(min(pixels(kind, content) or 0, most_pixels) * _MEMORY_OF_PIXEL)
 
 
 def check_pixels(seen: Inspected, most: int) -> None:
