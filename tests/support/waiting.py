@@ -32,12 +32,13 @@ async def process_due(runtime: Runtime, work_queue: WorkQueue) -> None:
     await runtime.queues.consumers[work_queue].idle()
 
 
-async def until(condition: Callable[[], Awaitable[bool]], *, within: float = _WITHIN) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], *, within: float = _WITHIN, every: float = 0.01) -> None:
+    """``every``: seconds between two polls; more for a condition whose poll costs CPU."""
     async with asyncio.timeout(within):
         while True:
             if await condition():
                 return
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(every)
 
 
 def eventually(condition: Callable[[], bool], *, within: float = _WITHIN) -> None:

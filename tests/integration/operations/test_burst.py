@@ -47,7 +47,7 @@ async def test_burst_of_a_new_tenant_is_seen(api: httpx.AsyncClient, tenant: Ten
     async def has_series() -> bool:
         return await value(f"count({counter})") > 0 and await value(f"count({requests})") > 0
 
-    await until(has_series, within=60)
+    await until(has_series, within=60, every=0.25)
     for number in range(REFUSALS):
         answer = await api.post("/v1/generations", json=factories.create_body(prompt=f"loop {number}"))
         assert answer.status_code == 402, answer.text
@@ -57,6 +57,6 @@ async def test_burst_of_a_new_tenant_is_seen(api: httpx.AsyncClient, tenant: Ten
     async def is_counted() -> bool:
         return await value(named) == REFUSALS
 
-    await until(is_counted, within=60)
+    await until(is_counted, within=60, every=0.25)
     for each in (counter, requests):
         assert await value(f"increase({each}[5m])") >= REFUSALS - 4
