@@ -131,7 +131,7 @@ def _forget_peak(process: psutil.Process) -> int:
 PNG = pictures.encoded("png")
 HOSTILE = {
     "polyglot": (PNG + b"PK\x03\x04" + b"\x01" * (5 * MEGABYTE), 422, "image_trailing_data"),
-    "truncated": (pictures.encoded("png", pictures.noise(2000, 1500))[:-1000], 422, "image_truncated"),
+    "truncated": (pictures.encoded("png", pictures.noise(600, 500))[:-1000], 422, "image_truncated"),
     "bomb": (pictures.png_header(40_000, 40_000), 422, "image_too_many_pixels"),
     "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>" + b" " * (5 * MEGABYTE), 422, "image_format"),
     "31 MB": (PNG + b"\x00" * (31 * MEGABYTE - len(PNG)), 413, "too_large"),

@@ -26,9 +26,9 @@ class Gateways(NamedTuple):
     parent: Child
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def gateways(stack: Stack) -> Iterator[Gateways]:
-    """Three gateways of the stack, which share a port and a metrics port."""
+    """Three gateways of the stack, which share a port and a metrics port. The last test kills them."""
     port, metrics_port = free_port(), free_port()
     environment = {**stack.environment, "GATEWAY_METRICS_PORT": str(metrics_port)}
     command = [sys.executable, "-m", "service.cli", "serve", "--port", str(port), "--workers", "3"]

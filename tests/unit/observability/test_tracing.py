@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 import pytest
 
@@ -65,6 +66,7 @@ PRINT_MODULES = (
 )
 
 
+@cache  # an interpreter that imports the gateway takes two seconds
 def modules_of(code: str, **environment: str) -> list[str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     needed = factories.settings("redis://127.0.0.1:9/0").environment()
@@ -78,7 +80,7 @@ def modules_of(code: str, **environment: str) -> list[str]:
     ).stdout.split()
 
 
-@pytest.mark.slow  # twelve interpreters are started
+@pytest.mark.slow  # eight interpreters are started
 @pytest.mark.parametrize("environment", [{}, {**ENDPOINT, "OTEL_SDK_DISABLED": "true"}], ids=["default", "disabled"])
 def test_tracing_off_imports_nothing(environment: dict[str, str]) -> None:
     assert (
