@@ -1,5 +1,7 @@
 """Bulk jobs: one act on all generations or deliveries that match a filter, carried out by the workers."""
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -10,8 +12,8 @@ from pydantic import TypeAdapter
 from service.domain import ids
 from service.domain.actor import Actor
 from service.domain.generation import Generation
-from service.domain.status import PublicStatus, Status
-from service.domain.webhook import Delivery, DeliveryFilter, DeliveryStatus
+from service.domain.generation_filter import Filter
+from service.domain.webhook import Delivery, DeliveryFilter
 
 _PREFIX: Final = "bulk"
 
@@ -24,6 +26,8 @@ MOST_ITEMS: Final = 100_000
 class BulkKind(StrEnum):
     CANCEL = "cancel"
     """Cancel generations, as their tenants would."""
+    DISMISS = "dismiss"
+    """Declare that fal accepted none of these unconfirmed submits: each generation fails at no cost."""
     REPLAY = "replay"
     """Send deliveries again, with all attempts of the schedule."""
 
@@ -35,90 +39,68 @@ EndedStatus = Literal["dead", "delivered"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BulkFilter:
-    """Conditions that an item must all meet; None: no condition."""
+class Selection:
+    """Items of a bulk job: those that meet the conditions of a list, and are among ``ids`` if it is not empty."""
 
-    tenant_id: str | None = None
+    filter: Filter | DeliveryFilter
     ids: tuple[str, ...] = ()
-    """Of these items only. Empty: no condition."""
-    status: LiveStatus | EndedStatus | None = None
-    created_after: datetime | None = None
-    created_before: datetime | None = None
-    """Both exclusive, to the millisecond."""
-    end_user: str | None = None
-    """Of generations: the pseudonym."""
-    model: str | None = None
-    """Of generations."""
-    endpoint_id: str | None = None
-    """Of deliveries."""
-    event: str | None = None
-    """Of deliveries."""
 
-    def matches_generation(self, g: Generation) -> bool:
-        """Return whether a generation can be canceled and meets all conditions."""
-        return (
-            not g.is_terminal
-            and g.cancel_requested_at is None
-            and g.status is not Status.COPYING  # its video exists: nothing is left to cancel
-            and self.tenant_id in (None, g.tenant_id)
-            and self._has_status(g.public_status)
-            and (self.end_user is None or (self.end_user == g.end_user and not g.erased))
-            and self.model in (None, g.model)
-            and self._has_identity(g.id, g.created_at)
-        )
+    @property
+    def tenant_id(self) -> str | None:
+        return self.filter.tenant_id
 
-    def _has_status(self, status: PublicStatus) -> bool:
-        if self.status == "in_flight":
-            return status is not PublicStatus.QUEUED
-        return self.status in (None, status)
-
-    def matches_delivery(self, delivery: Delivery) -> bool:
-        """Return whether a delivery is not pending and meets all conditions."""
-        return (
-            delivery.status is not DeliveryStatus.PENDING
-            and self.tenant_id in (None, delivery.tenant_id)
-            and self.deliveries.takes(delivery)
-            and self._has_identity(delivery.id, delivery.created_at)
-        )
+    @property
+    def generations(self) -> Filter:
+        """The conditions on generations."""
+        if not isinstance(self.filter, Filter):
+            raise TypeError("The conditions are on deliveries.")
+        return self.filter
 
     @property
     def deliveries(self) -> DeliveryFilter:
-        return DeliveryFilter(
-            status=None if self.status is None else DeliveryStatus(self.status),
-            endpoint_id=self.endpoint_id,
-            event=self.event,
-            created_after=self.created_after,
-            created_before=self.created_before,
-        )
+        """The conditions on deliveries."""
+        if not isinstance(self.filter, DeliveryFilter):
+            raise TypeError("The conditions are on generations.")
+        return self.filter
 
-    def _has_identity(self, name: str, created_at: datetime) -> bool:
-        created = ids.milliseconds(created_at)
-        return (
-            (not self.ids or name in self.ids)
-            and (self.created_after is None or created > ids.milliseconds(self.created_after))
-            and (self.created_before is None or created < ids.milliseconds(self.created_before))
-        )
+    def has(self, item: Generation | Delivery) -> bool:
+        """Return whether an item of the filter's kind is selected."""
+        if self.ids and item.id not in self.ids:
+            return False
+        if isinstance(item, Generation):
+            return self.generations.matches(item)
+        return self.deliveries.matches(item)
 
-    def until(self, moment: datetime) -> "BulkFilter":
-        """Return the filter without items that were created after this time."""
-        end = moment + timedelta(milliseconds=1)
-        return replace(self, created_before=end if self.created_before is None else min(end, self.created_before))
+    def until(self, moment: datetime) -> "Selection":
+        """Return the selection without items that were created after this time."""
+        before, end = self.filter.created_before, moment + timedelta(milliseconds=1)
+        return replace(self, filter=replace(self.filter, created_before=end if before is None else min(end, before)))
 
     def to_json(self) -> bytes:
-        """Return the filter as JSON, without conditions that are not set."""
-        return _JSON.dump_json(self, exclude_defaults=True)
+        """Return the selection as JSON, without conditions that are not set."""
+        return json.dumps(self.to_dict(), ensure_ascii=False).encode()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the conditions that are set, as JSON values."""
-        found: dict[str, Any] = _JSON.dump_python(self, mode="json", exclude_defaults=True)
-        return found
+        kind: TypeAdapter[Any] = _OF_GENERATIONS if isinstance(self.filter, Filter) else _OF_DELIVERIES
+        found: dict[str, Any] = kind.dump_python(self.filter, mode="json", exclude_defaults=True)
+        return found | ({"ids": list(self.ids)} if self.ids else {})
 
     @classmethod
-    def from_json(cls, text: bytes) -> "BulkFilter":
-        return _JSON.validate_json(text)
+    def from_json(cls, kind: BulkKind, text: bytes) -> "Selection":
+        """Return the selection of ``to_json``, of a job of this kind."""
+        found = json.loads(text)
+        names = tuple(found.pop("ids", ()))
+        return cls(filter=_FILTERS[kind].validate_python(found), ids=names)
 
 
-_JSON: Final = TypeAdapter(BulkFilter)
+_OF_GENERATIONS: Final = TypeAdapter(Filter)
+_OF_DELIVERIES: Final = TypeAdapter(DeliveryFilter)
+_FILTERS: Final[Mapping[BulkKind, TypeAdapter[Any]]] = {
+    BulkKind.CANCEL: _OF_GENERATIONS,
+    BulkKind.DISMISS: _OF_GENERATIONS,
+    BulkKind.REPLAY: _OF_DELIVERIES,
+}
 
 
 class BulkState(StrEnum):
@@ -128,14 +110,14 @@ class BulkState(StrEnum):
     """Workers process the items."""
     DONE = "done"
     STOPPED = "stopped"
-    """An operator stopped the job, or its tenant was deleted."""
+    """An operator stopped the job, its tenant was deleted, or its starter may not act any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BulkJob:
     id: str
     kind: BulkKind
-    filter: BulkFilter
+    selection: Selection
     previewed_at: datetime
     """Items that were created later do not match."""
     reason: str
@@ -159,9 +141,9 @@ class BulkJob:
     """Set while the job is being stopped."""
 
     @property
-    def effective_filter(self) -> BulkFilter:
-        """The filter, without items that were created after the preview."""
-        return self.filter.until(self.previewed_at)
+    def effective_selection(self) -> Selection:
+        """The selection, without items that were created after the preview."""
+        return self.selection.until(self.previewed_at)
 
     @property
     def has_ended(self) -> bool:

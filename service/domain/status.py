@@ -53,6 +53,20 @@ PUBLIC: Final[Mapping[Status, PublicStatus]] = {
 
 PUBLIC_TERMINAL: Final = frozenset(PUBLIC[status] for status in TERMINAL)
 
+
+class StatusGroup(StrEnum):
+    """Statuses that a filter names together."""
+
+    LIVE = "live"
+    """All before an end."""
+    IN_FLIGHT = "in_flight"
+    """All between ``queued`` and an end."""
+
+    def has(self, status: PublicStatus) -> bool:
+        """Return whether a status is one of the group."""
+        return status not in PUBLIC_TERMINAL and (self is StatusGroup.LIVE or status is not PublicStatus.QUEUED)
+
+
 #: Statuses in which fal may be working on the job. Each such generation takes up one slot.
 HOLDS_SLOT: Final = frozenset({Status.SUBMITTING, Status.UNCONFIRMED, Status.SUBMITTED, Status.IN_PROGRESS})
 

@@ -7,6 +7,8 @@ from enum import StrEnum
 from typing import Final, Literal
 from urllib.parse import urlsplit, urlunsplit
 
+from service.domain import ids
+
 #: Newest attempts in a record. A round of the schedule has eight, and a delivery can be replayed many times.
 ATTEMPTS_KEPT: Final = 24
 _ORIGIN_LENGTH: Final = 16
@@ -118,17 +120,31 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryFilter:
+    """Conditions that a delivery must all meet; None: no condition."""
+
+    tenant_id: str | None = None
     status: DeliveryStatus | None = None
     endpoint_id: str | None = None
     generation_id: str | None = None
     event: str | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
+    """Both exclusive, to the millisecond."""
+
+    def matches(self, delivery: Delivery) -> bool:
+        """Return whether a delivery meets all conditions."""
+        created = ids.milliseconds(delivery.created_at)
+        return (
+            self.takes(delivery)
+            and (self.created_after is None or created > ids.milliseconds(self.created_after))
+            and (self.created_before is None or created < ids.milliseconds(self.created_before))
+        )
 
     def takes(self, delivery: Delivery) -> bool:
         """Return whether the delivery matches all but the times, which bound the range that is read."""
         return (
-            self.status in (None, delivery.status)
+            self.tenant_id in (None, delivery.tenant_id)
+            and self.status in (None, delivery.status)
             and self.endpoint_id in (None, delivery.endpoint_id)
             and self.generation_id in (None, delivery.generation_id)
             and self.event in (None, delivery.event)

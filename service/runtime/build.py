@@ -55,6 +55,7 @@ from service.usecases.operations.audit_jobs import AuditJobs
 from service.usecases.operations.bulk.jobs import BulkJobs
 from service.usecases.operations.desk import UnconfirmedDesk
 from service.usecases.operations.doctor import Doctor
+from service.usecases.operations.generation_filters import GenerationFilters
 from service.usecases.operations.generation_ledger import GenerationLedgers
 from service.usecases.operations.generations import GenerationSearch
 from service.usecases.operations.readiness import Readiness
@@ -421,6 +422,7 @@ def _operations(
             stores.deliveries,
             stores.ledger_lines,
             canceller,
+            filters=GenerationFilters(stores.tenants),
             reads=core.reads,
         ),
         unconfirmed=UnconfirmedService(

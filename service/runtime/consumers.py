@@ -35,11 +35,17 @@ from service.usecases.lifecycle.video_copier import VideoCopier
 from service.usecases.operations.audit import Audit
 from service.usecases.operations.audit_jobs import AuditJobs
 from service.usecases.operations.budget_sampler import BudgetSampler
+from service.usecases.operations.bulk.deliveries import ReplayDeliveries
+from service.usecases.operations.bulk.generations import CancelGenerations, DismissSubmits, Generations
 from service.usecases.operations.bulk.jobs import BulkJobs
-from service.usecases.operations.bulk.kinds import CancelGenerations, ReplayDeliveries
+from service.usecases.operations.bulk.kinds import Kind
 from service.usecases.operations.bulk.preview import Previews
+from service.usecases.operations.bulk.selections import Selections
+from service.usecases.operations.bulk.starters import Starters
+from service.usecases.operations.generation_filters import GenerationFilters
 from service.usecases.operations.search_index import SearchIndexer
 from service.usecases.operations.storage_sampler import StorageSampler
+from service.usecases.operators.authentication import OperatorAuthenticator
 from service.usecases.tenants.erasure import ErasureJobs
 from service.usecases.tenants.usage_reports import UsageReports
 from service.usecases.trail.trail import Trail
@@ -139,15 +145,22 @@ def _bulk_jobs(
     deliveries: DeliveryService,
     trail: Trail,
 ) -> BulkJobs:
-    clock = connections.clock
+    clock, queue = connections.clock, stores.queue
+    generations = Generations(stores.generations, stores.generation_lists)
+    kinds: dict[BulkKind, Kind] = {
+        BulkKind.CANCEL: CancelGenerations(generations, queue, transitions, clock=clock),
+        BulkKind.DISMISS: DismissSubmits(generations, queue, transitions, clock=clock),
+        BulkKind.REPLAY: ReplayDeliveries(
+            stores.deliveries, stores.delivery_log, stores.generations, stores.tenants, deliveries
+        ),
+    }
+    operators = OperatorAuthenticator(stores.operators, admin_token=None, clock=clock)
     return BulkJobs(
         stores.bulk_jobs,
-        {
-            BulkKind.CANCEL: CancelGenerations(stores.generations, stores.generation_lists, transitions, clock=clock),
-            BulkKind.REPLAY: ReplayDeliveries(stores.deliveries, stores.delivery_log, stores.tenants, deliveries),
-        },
+        kinds,
         Previews(clock=clock),
-        stores.tenants,
+        Selections(kinds, GenerationFilters(stores.tenants), stores.tenants),
+        Starters(operators, stores.tenants, clock=clock),
         stores.due,
         connections.nudger,
         trail,

@@ -182,13 +182,18 @@ Operators and the audit trail
 {sg}:tenant:<t>:acts:<day>                string  1 day         number of acts of the tenant in the trail
 {sg}:tenant:<t>:trail                     zset    trail         ids of entries of the trail about the tenant; score =
                                                   retention     number
-{sg}:bulk_jobs                            zset    -             ids of the newest bulk jobs; score 0, ids sort
-{sg}:running_bulk_jobs                    hash    -             digest of kind and filter -> id of the bulk job that has
+{sg}:bulk_jobs                            zset    30 days       ids of the newest bulk jobs of operators; score 0, ids
+                                                                sort
+{sg}:tenant:<t>:bulk_jobs                 zset    30 days       ids of the newest bulk jobs of the tenant; as above
+{sg}:running_bulk_jobs                    hash    -             digest of kind and selection -> id of the operators'
+                                                                bulk job that has not ended
+{sg}:running_bulk_jobs:tenants            hash    -             the same of the jobs of tenants
+{sg}:bulk_job_starters                    hash    -             operator or tenant -> number of its bulk jobs that have
                                                                 not ended
 {sg}:bulk_job:<id>                        hash    30 days after the bulk job: kind, filter (JSON), reason, actor (JSON),
-                                                  its end       previewed, state, cursor, matched, processed and counts
-                                                                of each outcome, started, finished, note, stop, recorded
-                                                                once the trail has its end
+                                                  its end       starter, previewed, state, cursor, matched, processed
+                                                                and counts of each outcome, started, finished, note,
+                                                                stop
 {sg}:bulk_job:<id>:items                  list    until its end ids of the items that matched
 
 Console
@@ -265,6 +270,8 @@ TRAIL_HEAD: Final = f"{TAG}trail_head"
 TRAIL_PENDING: Final = f"{TAG}trail_pending"
 BULK_JOBS: Final = f"{TAG}bulk_jobs"
 RUNNING_BULK_JOBS: Final = f"{TAG}running_bulk_jobs"
+RUNNING_BULK_JOBS_OF_TENANTS: Final = f"{TAG}running_bulk_jobs:tenants"
+BULK_JOB_STARTERS: Final = f"{TAG}bulk_job_starters"
 TRAIL_CHECK: Final = f"{TAG}trail_check"
 TRAIL_CHECK_TURN: Final = f"{TAG}trail_check_turn"
 READINESS_PROBE: Final = f"{TAG}readiness_probe"
@@ -327,6 +334,10 @@ def acts_of_tenant(tenant_id: str, day: str) -> str:
 
 def trail_of_tenant(tenant_id: str) -> str:
     return f"{TAG}tenant:{tenant_id}:trail"
+
+
+def bulk_jobs_of_tenant(tenant_id: str) -> str:
+    return f"{TAG}tenant:{tenant_id}:bulk_jobs"
 
 
 def bulk_job(job_id: str) -> str:

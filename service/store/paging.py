@@ -46,6 +46,20 @@ class Index:
             return bound[:1].encode() + self.term + bound[1:].encode()
         return b"[" + self.term if bound == "-" else b"(" + self.term + _AFTER_IDS
 
+    def bounds(self, part: "Part") -> tuple[bytes, bytes]:
+        """Return the first and the last bound of a part over entries."""
+        first, last = part.bounds
+        return self.bound(first), self.bound(last)
+
+    async def read(self, redis: Redis, part: "Part") -> list[str]:
+        """Return the first ids of a part, at most ``ENTRIES_READ``."""
+        first, last = self.bounds(part)
+        if part.oldest_first:
+            entries = await redis.execute("ZRANGEBYLEX", self.key, first, last, "LIMIT", 0, ENTRIES_READ)
+        else:
+            entries = await redis.execute("ZREVRANGEBYLEX", self.key, first, last, "LIMIT", 0, ENTRIES_READ)
+        return [self.name(entry) for entry in entries]
+
 
 @dataclass(frozen=True, slots=True)
 class Range:
@@ -87,9 +101,15 @@ class Part(Protocol):
     def bounds(self) -> tuple[str, str]: ...
 
 
+class Readable(Protocol):
+    """Index, or several of them, from which ids are read in their order."""
+
+    async def read(self, redis: Redis, part: Part) -> list[str]: ...
+
+
 async def read_page(
     redis: Redis,
-    index: Index,
+    index: Readable,
     part: Part,
     *,
     limit: int,
@@ -100,12 +120,7 @@ async def read_page(
 
     The first slice of records has ``limit``, since most pages need no other one.
     """
-    first, last = map(index.bound, part.bounds)
-    if part.oldest_first:
-        entries = await redis.execute("ZRANGEBYLEX", index.key, first, last, "LIMIT", 0, ENTRIES_READ)
-    else:
-        entries = await redis.execute("ZREVRANGEBYLEX", index.key, first, last, "LIMIT", 0, ENTRIES_READ)
-    names = [index.name(entry) for entry in entries]
+    names = await index.read(redis, part)
     is_last = len(names) < ENTRIES_READ
     items: list[Record] = []
     for start, stop in _slices(len(names), limit):

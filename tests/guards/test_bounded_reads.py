@@ -38,7 +38,6 @@ ALLOWED: Final = {
     "gate/gate.lua: ZRANGE failed_submits_key": "MOST_EVIDENCE (200, or submit_failures): the script adds no more",
     "gate/gate_state.lua: ZRANGE failed_submits_key": "MOST_EVIDENCE (200, or submit_failures), by gate.lua",
     "generations/response_receipts.py: ZREMRANGEBYRANK key": "it removes what exceeds _MOST_KEPT: one entry a call",
-    "bulk/begin_bulk_job.lua: ZREMRANGEBYRANK jobs_key": "one entry: each start adds one",
     "gate/lock.lua: ZREMRANGEBYSCORE locked_polls_key": "polls of one minute, which polls_per_second limits",
     "gate/resume.lua: ZRANGE closed_gates_key": "one entry for each tenant; operators create tenants",
     "redis/parts/hold.lua: ZRANGE closed_gates": "one entry for each tenant; operators create tenants",

@@ -266,9 +266,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "bulk_jobs.begin": Operation(_begin_bulk_job, "refused"),
     "bulk_jobs.collect": Operation(lambda w: w.stores.bulk_jobs.collect(w.collecting_job, ["gen_1"], after=None)),
     "bulk_jobs.count": Operation(lambda w: w.stores.bulk_jobs.count(w.running_job, done=1, skipped=0, failed=0)),
-    "bulk_jobs.end": Operation(
-        lambda w: w.stores.bulk_jobs.end(w.running_job.id, BulkState.DONE, note="limit", now=NOW)
-    ),
+    "bulk_jobs.end": Operation(lambda w: w.stores.bulk_jobs.end(w.running_job, BulkState.DONE, note="limit", now=NOW)),
     "bulk_jobs.stop": Operation(lambda w: w.stores.bulk_jobs.stop(w.running_job.id, "wrong", now=NOW)),
     "operators.insert": Operation(lambda w: w.stores.operators.insert(factories.operator()), "refused"),
     "operators.insert_token": Operation(_insert_token, "refused"),

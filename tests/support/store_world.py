@@ -6,9 +6,10 @@ from typing import Final
 
 from service.config.settings import Settings
 from service.domain import ids
-from service.domain.bulk import BulkFilter, BulkJob, BulkKind
+from service.domain.bulk import BulkJob, BulkKind, Selection
 from service.domain.callback import Callback
 from service.domain.generation import Due, Generation
+from service.domain.generation_filter import Filter
 from service.domain.identity.trusted_issuer import TrustedIssuer
 from service.domain.operator import OperatorToken
 from service.domain.signing import new_key
@@ -99,7 +100,7 @@ async def build_world(redis: Redis, settings: Settings) -> World:
 
 async def bulk_job_of(stores: Stores, item: str) -> BulkJob:
     """Return a new bulk job over this item, which collects."""
-    wanted, actor = BulkFilter(ids=(item,)), factories.actor()
+    wanted, actor = Selection(filter=Filter(), ids=(item,)), factories.actor()
     begun = await stores.bulk_jobs.begin(
         BulkKind.CANCEL, wanted, previewed_at=NOW, reason="flood", actor=actor, now=NOW
     )

@@ -1,29 +1,17 @@
-"""``/admin/v1/bulk``: cancel or replay all that match a filter, as a job of the workers."""
+"""``/admin/v1/bulk``: cancel, dismiss or replay all that match a filter, as a job of the workers."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from service.api.admin.bulk_schemas import (
-    BulkJobList,
-    BulkJobView,
-    BulkPreviewBody,
-    BulkPreviewView,
-    NewBulkJob,
-    job_view,
-    preview_view,
-)
+from service.api.admin.bulk_schemas import BulkJobList, BulkJobView, BulkPreviewView, job_view, preview_view
 from service.api.http.audited import AuditedRoute
 from service.api.http.cursors import decode_cursor, page_of
 from service.api.http.dependencies import ON_CALL, VIEWER, Gateway, OnCall, json_of
-from service.api.http.timestamps import in_range
 from service.api.schemas import problems
 from service.domain import ids
-from service.domain.actor import Actor
-from service.domain.bulk import BulkJob
+from service.domain.bulk_request import BulkPreviewBody, NewBulkJob
 from service.domain.reason import ActReason
-from service.runtime import Runtime
-from service.usecases.operations.bulk.preview import Preview
 
 router = APIRouter(prefix="/admin/v1/bulk", tags=["admin"], route_class=AuditedRoute)
 
@@ -33,28 +21,30 @@ router = APIRouter(prefix="/admin/v1/bulk", tags=["admin"], route_class=AuditedR
     summary="Preview a bulk job",
     dependencies=[ON_CALL],
     description="Counts what a job over this filter would act on: how many, the oldest, the newest, the money, and "
-    "who receives webhooks. Changes nothing. Reads 10,000 entries of a list at most; `more` is then true.",
+    "who receives webhooks. Changes nothing. Reads the newest 500 and the oldest 500 entries of an index at most; if "
+    "there are more, `matched` is the count that the index keeps, or the least number.",
     responses=problems(404),
 )
 async def preview_bulk_job(
     gateway: Gateway, body: Annotated[BulkPreviewBody, json_of(BulkPreviewBody)]
 ) -> BulkPreviewView:
-    return preview_view(body.kind, await previewed(gateway, body))
+    return preview_view(body.kind, await gateway.operations.bulk_jobs.preview(body))
 
 
 @router.post(
     "",
     summary="Start a bulk job",
     description="Workers act on all items of a preview, one by one, as the call for one item would. Refused with 409 "
-    "if more items match than `expected`, or if 10 jobs have not ended. While a job over the same filter has not "
-    "ended, this returns it.",
+    "if more items match than `expected`, or if 10 jobs of this operator (20 of all) have not ended. While a job over "
+    "the same filter has not ended, this returns it. A job ends before its next step of 50 items when its starter is "
+    "disabled, has not the role any more, or its token is not valid any more.",
     status_code=202,
     responses={202: {"description": "Workers carry the job out."}, **problems(404, 409)},
 )
 async def start_bulk_job(
     gateway: Gateway, actor: OnCall, body: Annotated[NewBulkJob, json_of(NewBulkJob)], response: Response
 ) -> BulkJobView:
-    job = await started(gateway, body, actor)
+    job = await gateway.operations.bulk_jobs.start(body, actor)
     response.headers["location"] = f"{router.prefix}/{job.id}"
     return job_view(job)
 
@@ -95,22 +85,3 @@ async def stop_bulk_job(
     gateway: Gateway, body: Annotated[ActReason, json_of(ActReason)], bulk_job_id: str
 ) -> BulkJobView:
     return job_view(await gateway.operations.bulk_jobs.stop(bulk_job_id, reason=body.reason))
-
-
-async def previewed(gateway: Runtime, wanted: BulkPreviewBody) -> Preview:
-    jobs = gateway.operations.bulk_jobs
-    conditions = await jobs.filter(wanted.filter.conditions, end_user_id=wanted.filter.end_user_id)
-    return await jobs.preview(wanted.kind, conditions)
-
-
-async def started(gateway: Runtime, wanted: NewBulkJob, actor: Actor) -> BulkJob:
-    jobs = gateway.operations.bulk_jobs
-    conditions = await jobs.filter(wanted.filter.conditions, end_user_id=wanted.filter.end_user_id)
-    return await jobs.start(
-        wanted.kind,
-        conditions,
-        reason=wanted.reason,
-        actor=actor,
-        previewed_at=in_range(wanted.previewed_at, "/previewed_at") or wanted.previewed_at,
-        expected=wanted.expected,
-    )

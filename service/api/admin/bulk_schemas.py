@@ -1,101 +1,14 @@
-"""Bodies and views of bulk jobs."""
+"""Views of bulk jobs."""
 
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, model_validator
-from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
-from service.api.http.timestamps import in_range
-from service.domain.bulk import MOST_IDS, BulkFilter, BulkJob, BulkKind, BulkState, EndedStatus, LiveStatus
-from service.domain.described import Timestamp, describe, described
+from service.domain.bulk import BulkJob, BulkKind, BulkState
+from service.domain.described import Timestamp, described
 from service.domain.generation_view import rfc3339
 from service.domain.pricing import usd
-from service.domain.reason import Text
-from service.domain.webhook import EventType
 from service.usecases.operations.bulk.preview import Preview
-
-_Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-_OF_GENERATIONS: Final = ("end_user_id", "end_user", "model")
-_OF_DELIVERIES: Final = ("endpoint_id", "event")
-_STATUSES: Final = {BulkKind.CANCEL: LiveStatus, BulkKind.REPLAY: EndedStatus}
-
-
-class BulkFilterBody(BaseModel):
-    model_config = ConfigDict(extra="forbid", json_schema_extra=describe)
-
-    tenant_id: Annotated[_Name | None, Field(strict=True)] = None
-    """Only items of this tenant. Required without `ids`, unless dead deliveries are replayed: then default: of all."""
-    ids: Annotated[list[_Name], Field(strict=True, max_length=MOST_IDS)] = Field(default_factory=list)
-    """Only these items, 500 at most. Default: all that match."""
-    status: LiveStatus | EndedStatus | None = None
-    """`cancel`: only generations with this status; `in_flight` is every one but `queued`. `replay`: `dead` or
-    `delivered`. Default: every one that can be canceled or replayed.
-    """
-    created_after: AwareDatetime | None = None
-    """Only items created after this time (RFC 3339 with an offset). Default: no bound."""
-    created_before: AwareDatetime | None = None
-    """Only items created before this time (RFC 3339 with an offset). Default: no bound."""
-    end_user_id: Annotated[_Name | None, Field(strict=True)] = None
-    """`cancel`: only generations of this end user, as the tenant names it. Default: of all."""
-    end_user: Annotated[_Name | None, Field(strict=True)] = None
-    """`cancel`: the same by pseudonym. Default: of all."""
-    model: Annotated[_Name | None, Field(strict=True)] = None
-    """`cancel`: only generations of this model. Default: of all."""
-    endpoint_id: Annotated[_Name | None, Field(strict=True)] = None
-    """`replay`: only deliveries to this webhook endpoint. Default: to all."""
-    event: EventType | None = None
-    """`replay`: only deliveries of this event. Default: of all."""
-
-    @property
-    def conditions(self) -> BulkFilter:
-        """The filter, without ``end_user_id``."""
-        given = self.model_dump(exclude={"end_user_id", "ids", "event", "created_after", "created_before"})
-        return BulkFilter(
-            **given,
-            ids=tuple(sorted(set(self.ids))),
-            event=None if self.event is None else self.event.value,
-            created_after=in_range(self.created_after, "/filter/created_after"),
-            created_before=in_range(self.created_before, "/filter/created_before"),
-        )
-
-
-class BulkPreviewBody(BaseModel):
-    """The act, and what it is done to."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra=describe)
-
-    kind: BulkKind
-    """`cancel` cancels generations, `replay` sends deliveries again."""
-    filter: BulkFilterBody
-    """Conditions that an item must all meet."""
-
-    @model_validator(mode="after")
-    def _fits_kind(self) -> Self:
-        foreign = _OF_DELIVERIES if self.kind is BulkKind.CANCEL else _OF_GENERATIONS
-        wrong = next((name for name in foreign if getattr(self.filter, name) is not None), None)
-        if wrong is not None:
-            raise PydanticCustomError(
-                "kind", "filter.{name} does not go with {kind}", {"name": wrong, "kind": self.kind}
-            )
-        allowed = _STATUSES[self.kind].__args__  # type: ignore[attr-defined]
-        if self.filter.status not in (None, *allowed):
-            known = ", ".join(allowed)
-            raise PydanticCustomError("kind", "filter.status must be one of: {known}", {"known": known})
-        if self.filter.end_user is not None and self.filter.end_user_id is not None:
-            raise PydanticCustomError("one_of", "filter.end_user goes without filter.end_user_id")
-        return self
-
-
-class NewBulkJob(BulkPreviewBody):
-    """A previewed act, and why it is done."""
-
-    reason: Text
-    """Why, 1 to 500 characters, for operators."""
-    previewed_at: AwareDatetime
-    """`previewed_at` of the preview. Items that were created later are not touched."""
-    expected: Annotated[int, Field(strict=True, ge=0)]
-    """`matched` of the preview. If more items match now, nothing starts."""
 
 
 @described
@@ -115,13 +28,17 @@ class BulkPreviewView(TypedDict):
     previewed_at: Timestamp
     """When this was counted, RFC 3339 in UTC with milliseconds."""
     matched: int
-    """Items that match."""
+    """Items that match: counted by the preview, or the count that an index keeps."""
     more: bool
-    """Whether further items may match: the preview has read as much as one call may."""
+    """Whether further items may match: `matched` is then the least number."""
+    counted: int
+    """Items that all fields below are of. Fewer than `matched` if more than 1,000 entries had to be read: the newest
+    500 entries and the oldest 500.
+    """
     oldest: Timestamp | None
-    """When the oldest item was created. `null`: none matches."""
+    """When the oldest of them was created. `null`: none matches."""
     newest: Timestamp | None
-    """When the newest item was created. `null`: none matches."""
+    """When the newest of them was created. `null`: none matches."""
     currency: Literal["USD"]
     """Always `USD`."""
     released: str
@@ -150,7 +67,7 @@ class BulkJobView(TypedDict):
     """The conditions that are set. End users are there under their pseudonyms."""
     state: BulkState
     """`collecting`: workers collect what matches. `running`: workers process the items. `done`. `stopped`: an operator
-    stopped it, or its tenant was deleted.
+    stopped it, its tenant was deleted, or its starter may not act any more.
     """
     stopping: bool
     """Whether an operator has asked for its end."""
@@ -163,7 +80,7 @@ class BulkJobView(TypedDict):
     matched: int
     """Items that the workers have found to match."""
     done: int
-    """Items that were canceled, or are sent again."""
+    """Items that were canceled, dismissed, or are sent again."""
     skipped: int
     """Items that did not match any more when their turn came."""
     failed: int
@@ -188,10 +105,6 @@ class BulkJobList(TypedDict):
     """Cursor of the next page. `null`: this is the last one."""
 
 
-BULK_PREVIEW: Final = TypeAdapter(BulkPreviewBody)
-NEW_BULK_JOB: Final = TypeAdapter(NewBulkJob)
-
-
 def preview_view(kind: BulkKind, preview: Preview) -> BulkPreviewView:
     return {
         "object": "bulk_preview",
@@ -199,6 +112,7 @@ def preview_view(kind: BulkKind, preview: Preview) -> BulkPreviewView:
         "previewed_at": rfc3339(preview.previewed_at),
         "matched": preview.matched,
         "more": preview.more,
+        "counted": preview.counted,
         "oldest": None if preview.oldest is None else rfc3339(preview.oldest),
         "newest": None if preview.newest is None else rfc3339(preview.newest),
         "currency": "USD",
@@ -216,7 +130,7 @@ def job_view(job: BulkJob) -> BulkJobView:
         "id": job.id,
         "object": "bulk_job",
         "kind": job.kind,
-        "filter": job.filter.to_dict(),
+        "filter": job.selection.to_dict(),
         "state": job.state,
         "stopping": job.stop_reason is not None and not job.has_ended,
         "reason": job.reason,

@@ -16,10 +16,10 @@ from service.api.admin.webhook_schemas import (
 from service.api.http.audited import AuditedRoute
 from service.api.http.cursors import decode_cursor, page_of
 from service.api.http.dependencies import ON_CALL, VIEWER, Gateway, json_of
-from service.api.http.timestamps import in_range
 from service.api.schemas import problems
 from service.domain import ids
 from service.domain.reason import ActReason
+from service.domain.timestamps import in_range
 from service.domain.webhook import DeliveryFilter, DeliveryStatus, EventType
 
 router = APIRouter(prefix="/admin/v1", tags=["admin"], route_class=AuditedRoute)

@@ -17,11 +17,11 @@ from service.api.http.audited import AuditedRoute, reads_personal_data
 from service.api.http.cursors import decode_cursor, page_of
 from service.api.http.dependencies import ON_CALL, VIEWER, Gateway, json_of
 from service.api.http.generation_queries import METADATA, Code, FalRequestId, metadata_of
-from service.api.http.timestamps import in_range
 from service.api.schemas import problems
 from service.domain import ids
 from service.domain.reason import ActReason
 from service.domain.status import PublicStatus, Status
+from service.domain.timestamps import in_range
 
 router = APIRouter(prefix="/admin/v1/generations", tags=["admin"], route_class=AuditedRoute)
 

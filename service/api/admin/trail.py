@@ -8,8 +8,8 @@ from pydantic import AwareDatetime
 from service.api.http.accept import NEGOTIATED, preferred
 from service.api.http.dependencies import VIEWER, Gateway
 from service.api.http.responses import json_response
-from service.api.http.timestamps import in_range
 from service.api.http.trail_views import TrailList, decode_trail_cursor, trail_csv, trail_page_view
+from service.domain.timestamps import in_range
 from service.domain.trail import Outcome
 from service.usecases.trail.pages import TrailFilter
 

@@ -100,6 +100,7 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
     },
     "BulkPreviewBody": {
         "preview_cancel": {"kind": "cancel", "filter": {"tenant_id": v.TENANT_ID, "status": "queued"}},
+        "preview_dismiss": {"kind": "dismiss", "filter": {"submitted_before": v.SUBMITTED}},
         "preview_replay": {"kind": "replay", "filter": {"tenant_id": v.TENANT_ID, "status": "dead"}},
     },
     "NewBulkJob": {
@@ -109,6 +110,7 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
             "reason": "the tenant floods the queue",
             "previewed_at": v.SUBMITTED,
             "expected": 1412,
+            "more": True,
         }
     },
     "ActReason": {"act_reason": {"reason": "the cause is removed"}},
@@ -361,13 +363,14 @@ _BY_SCHEMA: Final[dict[str, dict[str, Any]]] = {
             "kind": "cancel",
             "previewed_at": v.SUBMITTED,
             "matched": 1412,
-            "more": False,
+            "more": True,
+            "counted": 1000,
             "oldest": v.CREATED,
             "newest": v.SUBMITTED,
             "currency": "USD",
-            "released": "6462.688700",
+            "released": "4576.975000",
             "billable": "0.000000",
-            "tenants": [{"id": v.TENANT_ID, "items": 1412}],
+            "tenants": [{"id": v.TENANT_ID, "items": 1000}],
             "tenant_count": 1,
             "endpoints": [],
             "end_user_count": 3,

@@ -8,7 +8,6 @@ from pydantic import AwareDatetime
 from service.api.http.audited import AuditedRoute
 from service.api.http.cursors import decode_cursor, encode_cursor, page_of
 from service.api.http.dependencies import Gateway, Manager, Reader, json_of
-from service.api.http.timestamps import in_range
 from service.api.schemas import problems
 from service.api.v1.webhook_schemas import (
     DeliveryDetailView,
@@ -19,6 +18,7 @@ from service.api.v1.webhook_schemas import (
     delivery_view,
 )
 from service.domain import ids
+from service.domain.timestamps import in_range
 from service.domain.webhook import DeliveryFilter, DeliveryStatus, EventType
 
 router = APIRouter(prefix="/v1/deliveries", tags=["webhooks"], route_class=AuditedRoute)

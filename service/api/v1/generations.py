@@ -24,7 +24,6 @@ from service.api.http.generation_queries import METADATA, Code, FalRequestId, me
 from service.api.http.raw_route import QueryRoute, RawRoute
 from service.api.http.request_headers import header, optional_header
 from service.api.http.responses import json_response
-from service.api.http.timestamps import in_range
 from service.api.schemas import CREATE_BODY, DraftEstimateView, EstimateView, GenerationList, problems
 from service.domain import ids
 from service.domain.end_user import pseudonym
@@ -34,6 +33,7 @@ from service.domain.pricing import usd
 from service.domain.request import CreateGeneration
 from service.domain.status import PublicStatus, Status
 from service.domain.tenant import Scope, Tenant
+from service.domain.timestamps import in_range
 from service.errors import FieldError, Forbidden, Invalid, StoreUnavailable, TooLarge, TooManyWaiting, Unauthenticated
 from service.runtime import Runtime
 from service.usecases.generations.admission import DraftQuote

@@ -6,8 +6,8 @@ from fastapi import APIRouter, Query
 from pydantic import AwareDatetime
 
 from service.api.http.dependencies import Gateway, Manager
-from service.api.http.timestamps import in_range
 from service.api.http.trail_views import TrailList, decode_trail_cursor, trail_page_view
+from service.domain.timestamps import in_range
 from service.domain.trail import Outcome
 from service.usecases.trail.pages import TrailFilter
 

@@ -1,4 +1,4 @@
-"""``bulk``: cancel or replay all that match, by the use cases and views of ``/admin/v1/bulk``."""
+"""``bulk``: cancel, dismiss or replay all that match, by the use cases and views of ``/admin/v1/bulk``."""
 
 import asyncio
 import json
@@ -7,19 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from service.api.admin.bulk import previewed, started
-from service.api.admin.bulk_schemas import (
-    BULK_PREVIEW,
-    NEW_BULK_JOB,
-    BulkJobView,
-    BulkPreviewView,
-    job_view,
-    preview_view,
-)
+from service.api.admin.bulk_schemas import BulkJobView, BulkPreviewView, job_view, preview_view
 from service.cli.ops.session import Command, refused, with_runtime
 from service.cli.output import Columns, JsonOption, show, show_list
 from service.domain import ids
 from service.domain.bulk import BulkKind
+from service.domain.bulk_request import BULK_PREVIEW, NEW_BULK_JOB
 from service.domain.operator import Role
 from service.domain.reason import ACT_REASON
 from service.domain.request import parse
@@ -30,7 +23,9 @@ if TYPE_CHECKING:
     from service.runtime import Runtime
 
 bulk = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Cancel or replay all that match, as a job of the workers."
+    no_args_is_help=True,
+    add_completion=False,
+    help="Cancel, dismiss or replay all that match, as a job of the workers.",
 )
 
 _Tenant = Annotated[str | None, typer.Option("--tenant", help="The tenant's id, ten_…; required without --id.")]
@@ -77,6 +72,21 @@ def cancel(
     _run(BulkKind.CANCEL, {**wanted, "created_after": created_after, "created_before": created_before}, reason, yes=yes)
 
 
+@bulk.command("dismiss")
+def dismiss(
+    reason: _Reason,
+    tenant: Annotated[str | None, typer.Option("--tenant", help="The tenant's id, ten_…. Default: of all.")] = None,
+    id: _Ids = None,  # noqa: A002  (the name of the option)
+    submitted_before: Annotated[str | None, typer.Option(help="RFC 3339 with an offset.")] = None,
+    end_user: Annotated[str | None, typer.Option(help="As the tenant names it.")] = None,
+    model: Annotated[str | None, typer.Option(help="Only generations of this model.")] = None,
+    yes: _Yes = False,  # noqa: FBT002
+) -> None:
+    """State that fal accepted none of the unconfirmed submits that match: each generation fails at no cost."""
+    wanted = {"tenant_id": tenant, "ids": id, "end_user_id": end_user, "model": model}
+    _run(BulkKind.DISMISS, {**wanted, "submitted_before": submitted_before}, reason, yes=yes)
+
+
 @bulk.command("replay")
 def replay(
     reason: _Reason,
@@ -85,12 +95,14 @@ def replay(
     status: Annotated[str, typer.Option(help="dead, or delivered.")] = "dead",
     endpoint: Annotated[str | None, typer.Option(help="Only deliveries to this endpoint, whe_…")] = None,
     event: Annotated[str | None, typer.Option(help="Only deliveries of this event.")] = None,
+    generation: Annotated[str | None, typer.Option(help="Only deliveries of this generation, gen_…")] = None,
     created_after: _After = None,
     created_before: _Before = None,
     yes: _Yes = False,  # noqa: FBT002
 ) -> None:
     """Send all deliveries that match again. Prints how many they are, and asks first."""
     wanted = {"tenant_id": tenant, "ids": id, "status": status, "endpoint_id": endpoint, "event": event}
+    wanted["generation_id"] = generation
     _run(BulkKind.REPLAY, {**wanted, "created_after": created_after, "created_before": created_before}, reason, yes=yes)
 
 
@@ -122,7 +134,7 @@ def _run(kind: BulkKind, conditions: dict[str, Any], reason: str, *, yes: bool) 
     known = tenant_id if tenant_id is not None and ids.is_id(ids.TENANT, tenant_id) else None
     preview = _preview(kind, given, known)
     _print_preview(preview)
-    if preview["matched"] == 0:
+    if preview["matched"] == 0 and not preview["more"]:
         return
     if not yes:
         _confirm(kind)
@@ -132,10 +144,12 @@ def _run(kind: BulkKind, conditions: dict[str, Any], reason: str, *, yes: bool) 
         "reason": why,
         "previewed_at": preview["previewed_at"],
         "expected": preview["matched"],
+        "more": preview["more"],
     }
 
     async def start(runtime: "Runtime") -> str:
-        return (await started(runtime, parse(NEW_BULK_JOB, json.dumps(new).encode()), current_actor())).id
+        body = parse(NEW_BULK_JOB, json.dumps(new).encode())
+        return (await runtime.operations.bulk_jobs.start(body, current_actor())).id
 
     act = Command(action="start_bulk_job", role=Role.OPERATOR, tenant_id=known, reason=why)
     job_id = with_runtime(start, act=act)
@@ -149,19 +163,21 @@ def _run(kind: BulkKind, conditions: dict[str, Any], reason: str, *, yes: bool) 
 def _preview(kind: BulkKind, given: dict[str, Any], tenant_id: str | None) -> BulkPreviewView:
     async def read(runtime: "Runtime") -> BulkPreviewView:
         wanted = parse(BULK_PREVIEW, json.dumps({"kind": kind, "filter": given}).encode())
-        return preview_view(kind, await previewed(runtime, wanted))
+        return preview_view(kind, await runtime.operations.bulk_jobs.preview(wanted))
 
     return with_runtime(read, act=Command(action="preview_bulk_job", role=Role.OPERATOR, tenant_id=tenant_id))
 
 
 def _print_preview(preview: BulkPreviewView) -> None:
     matched, more = preview["matched"], "or more " if preview["more"] else ""
-    what = "generations" if preview["kind"] is BulkKind.CANCEL else "deliveries"
+    what = "deliveries" if preview["kind"] is BulkKind.REPLAY else "generations"
     typer.echo(f"{matched} {more}{what} match.", err=True)
     if matched == 0:
         return
     typer.echo(f"Created from {preview['oldest']} to {preview['newest']}.", err=True)
-    if preview["kind"] is BulkKind.CANCEL:
+    if preview["counted"] < matched:
+        typer.echo(f"All of the following is of {preview['counted']} of them, the newest and the oldest.", err=True)
+    if preview["kind"] is not BulkKind.REPLAY:
         typer.echo(
             f"Held money: {preview['released']} USD is released; {preview['billable']} USD fal may bill.", err=True
         )

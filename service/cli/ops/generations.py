@@ -13,7 +13,6 @@ from service.api.admin.generation_views import (
     operators_view,
     row,
 )
-from service.api.http.timestamps import in_range
 from service.cli.ops.session import Command, with_runtime
 from service.cli.output import Columns, JsonOption, show, show_facts, show_list
 from service.domain.failure import ErrorCode
@@ -21,6 +20,7 @@ from service.domain.operator import Role
 from service.domain.reason import ACT_REASON
 from service.domain.request import parse
 from service.domain.status import PublicStatus
+from service.domain.timestamps import in_range
 
 if TYPE_CHECKING:
     from service.runtime import Runtime

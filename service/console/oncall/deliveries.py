@@ -2,13 +2,16 @@
 
 from typing import Any, Final
 
+from service.console.bulk import target_of
 from service.console.confirm import Confirmation, confirmation_page
 from service.console.lists import choice_of, cursor_of, next_target, options_of, text_of
+from service.console.oncall.bulk import PREVIEW
 from service.console.reason import reason_of
 from service.console.rendering import moment
 from service.console.routes import ConsoleRoutes
 from service.console.visit import Page, Redirect, Visit
 from service.domain import ids
+from service.domain.bulk import BulkKind
 from service.domain.operator import Role
 from service.domain.webhook import Delivery, DeliveryFilter, DeliveryStatus
 from service.usecases.webhooks.recipients import Recipients
@@ -35,6 +38,7 @@ async def list_all_deliveries(visit: Visit) -> Page:
         "statuses": options_of(DeliveryStatus),
         "next": next_target(visit, LIST[0], page.after, _FILTERS),
         "may_act": visit.may(Role.OPERATOR),
+        "all_target": _all_target(visit, status),
     }
     return Page("oncall/deliveries.html", LIST[1], context)
 
@@ -71,6 +75,14 @@ async def replay_delivery(visit: Visit) -> Redirect:
     reason_of(visit)
     found = await visit.runtime.webhooks.all_deliveries.replay(visit.path_params["delivery_id"])
     return Redirect(f"{LIST[0]}/{found.id}", "The delivery is sent again.")
+
+
+def _all_target(visit: Visit, status: DeliveryStatus | None) -> str | None:
+    """Return the path of a preview of the replay of all that match; None: those that are pending are sent anyway."""
+    if status is DeliveryStatus.PENDING:
+        return None
+    fixed = {} if status is None else {"status": status.value}
+    return target_of(visit, PREVIEW, BulkKind.REPLAY, _FILTERS, **fixed)
 
 
 def _facts(delivery: Delivery) -> list[tuple[str, Any]]:

@@ -3,18 +3,21 @@
 from datetime import datetime
 from typing import Any, Final, get_args
 
+from service.console.bulk import target_of
 from service.console.confirm import Confirmation, confirmation_page
 from service.console.lists import choice_of, cursor_of, next_target, options_of, text_of
+from service.console.oncall.bulk import PREVIEW
 from service.console.reason import reason_of
 from service.console.rendering import moment, money
 from service.console.routes import ConsoleRoutes
 from service.console.visit import Page, Redirect, Visit
 from service.domain import ids
+from service.domain.bulk import BulkKind
 from service.domain.failure import ErrorCode
 from service.domain.generation import Generation
 from service.domain.generation_filter import Filter
 from service.domain.operator import Role
-from service.domain.status import PublicStatus, Status
+from service.domain.status import PUBLIC_TERMINAL, PublicStatus, Status
 from service.domain.webhook import EventType
 from service.errors import FieldError, Invalid
 from service.usecases.operations.generations import Details
@@ -43,6 +46,7 @@ async def search_generations(visit: Visit) -> Page | Redirect:
         "codes": [("", "all"), *((code, code) for code in _codes())],
         "next": next_target(visit, LIST[0], page.after, _FILTERS),
         "may_act": visit.may(Role.OPERATOR),
+        "all_target": _all_target(visit, wanted),
     }
     return Page("oncall/generations.html", LIST[1], context)
 
@@ -102,6 +106,13 @@ async def _filter(visit: Visit) -> Filter:
         created_before=_time(visit, "created_before"),
         fal_request_id=text_of(visit, "fal_request_id"),
     )
+
+
+def _all_target(visit: Visit, wanted: Filter) -> str | None:
+    """Return the path of a preview of the cancel of all that match; None: it needs a tenant, or nothing can match."""
+    if wanted.tenant_id is None or wanted.error_code is not None or wanted.status in PUBLIC_TERMINAL:
+        return None
+    return target_of(visit, PREVIEW, BulkKind.CANCEL, tuple(name for name in _FILTERS if name != "error_code"))
 
 
 def _codes() -> list[ErrorCode]:

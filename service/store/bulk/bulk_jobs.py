@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from service.domain import ids
 from service.domain.actor import Actor
-from service.domain.bulk import BulkFilter, BulkJob, BulkKind, BulkState, job_name
+from service.domain.bulk import BulkJob, BulkKind, BulkState, Selection, job_name
 from service.domain.work_queue import WorkQueue
 from service.store import keys
 from service.store.paging import Page
@@ -23,10 +23,8 @@ _COUNT: Final = Script("count_bulk_items")
 _END: Final = Script("end_bulk_job")
 _STOP: Final = Script("stop_bulk_job")
 _ACTOR: Final = TypeAdapter(Actor)
-#: Jobs that have not ended.
-MOST_RUNNING: Final = 10
-#: Jobs that are listed, the newest.
-MOST_LISTED: Final = 1_000
+#: Jobs of one operator that have not ended.
+MOST_OF_OPERATOR: Final = 10
 _COUNTS: Final = ("matched", "processed", "done", "skipped", "failed")
 _TEXTS: Final = (
     "kind",
@@ -44,6 +42,22 @@ _TEXTS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
+class _Share:
+    """The jobs that a new one is counted with."""
+
+    jobs: str
+    """Key of the list."""
+    running: str
+    """Key of those that have not ended."""
+    starter: str
+    most_running: int
+    """Of all starters."""
+    most_of_starter: int
+    most_listed: int
+    """The newest. Older ones are deleted."""
+
+
+@dataclass(frozen=True, slots=True)
 class Begun:
     """``joined``: a job over the same filter has not ended. ``busy``: too many jobs have not ended."""
 
@@ -56,15 +70,16 @@ class BulkJobStore:
         self._redis = redis
 
     async def begin(
-        self, kind: BulkKind, wanted: BulkFilter, *, previewed_at: datetime, reason: str, actor: Actor, now: datetime
+        self, kind: BulkKind, wanted: Selection, *, previewed_at: datetime, reason: str, actor: Actor, now: datetime
     ) -> Begun:
-        """Begin a job, or join the one over the same filter.
+        """Begin a job, or join the one over the same selection.
 
         Raises:
             StoreFull: Redis accepts nothing new.
 
         """
-        await self._redis.memory.demand_room()
+        await self._redis.memory.demand_room(actor.tenant_id)
+        share = _share_of(actor)
         job_id, text = ids.new(ids.BULK_JOB, now), wanted.to_json()
         fields = {
             "kind": kind.value,
@@ -76,8 +91,9 @@ class BulkJobStore:
         result, name = await self._redis.run(
             _BEGIN,
             {
-                "jobs": keys.BULK_JOBS,
-                "running": keys.RUNNING_BULK_JOBS,
+                "jobs": share.jobs,
+                "running": share.running,
+                "starters": keys.BULK_JOB_STARTERS,
                 "job": keys.bulk_job(job_id),
                 "due_sweep": keys.due(WorkQueue.SWEEP),
             },
@@ -85,9 +101,13 @@ class BulkJobStore:
                 "job_id": job_id,
                 "job_name": job_name(job_id),
                 "digest": hashlib.sha256(kind.value.encode() + b" " + text).hexdigest()[:32],
-                "most_running": MOST_RUNNING,
-                "most_listed": MOST_LISTED,
+                "starter": share.starter,
+                "most_running": share.most_running,
+                "most_of_starter": share.most_of_starter,
+                "most_listed": share.most_listed,
+                "job_prefix": keys.bulk_job(""),
                 "now_ms": ids.milliseconds(now),
+                "retention_seconds": keys.BULK_JOB_RETENTION_SECONDS,
                 "fields": [part for pair in fields.items() for part in pair],
             },
         )
@@ -98,10 +118,11 @@ class BulkJobStore:
         found = await self._redis.execute("HMGET", keys.bulk_job(job_id), *_TEXTS, *_COUNTS)
         return _job(job_id, found)
 
-    async def page(self, *, limit: int, after: str | None) -> Page[BulkJob]:
-        """Return a page of jobs, the newest first."""
+    async def page(self, *, limit: int, after: str | None, tenant_id: str | None = None) -> Page[BulkJob]:
+        """Return a page of the jobs of operators, or of a tenant, the newest first."""
+        index = keys.BULK_JOBS if tenant_id is None else keys.bulk_jobs_of_tenant(tenant_id)
         upper = "+" if after is None else "(" + after
-        entries = await self._redis.execute("ZREVRANGEBYLEX", keys.BULK_JOBS, upper, "-", "LIMIT", 0, limit + 1)
+        entries = await self._redis.execute("ZREVRANGEBYLEX", index, upper, "-", "LIMIT", 0, limit + 1)
         names = [name.decode() for name in entries[:limit]]
         found = await self._redis.gather(("HMGET", keys.bulk_job(name), *_TEXTS, *_COUNTS) for name in names)
         jobs = [_job(name, fields) for name, fields in zip(names, found, strict=True)]
@@ -131,14 +152,15 @@ class BulkJobStore:
         )
         return bool(counted)
 
-    async def end(self, job_id: str, state: BulkState, *, note: str | None, now: datetime) -> bool:
+    async def end(self, job: BulkJob, state: BulkState, *, note: str | None, now: datetime) -> bool:
         """End a job; False: it had ended before."""
         ended = await self._redis.run(
             _END,
             {
-                "job": keys.bulk_job(job_id),
-                "items": keys.items_of_bulk_job(job_id),
-                "running": keys.RUNNING_BULK_JOBS,
+                "job": keys.bulk_job(job.id),
+                "items": keys.items_of_bulk_job(job.id),
+                "running": _share_of(job.actor).running,
+                "starters": keys.BULK_JOB_STARTERS,
             },
             {
                 "state": state.value,
@@ -159,6 +181,27 @@ class BulkJobStore:
         return bool(stopping)
 
 
+def _share_of(actor: Actor) -> _Share:
+    """Return the share of a starter: tenants take none from operators."""
+    if actor.tenant_id is not None:
+        return _Share(
+            jobs=keys.bulk_jobs_of_tenant(actor.tenant_id),
+            running=keys.RUNNING_BULK_JOBS_OF_TENANTS,
+            starter=actor.tenant_id,
+            most_running=200,
+            most_of_starter=1,
+            most_listed=20,
+        )
+    return _Share(
+        jobs=keys.BULK_JOBS,
+        running=keys.RUNNING_BULK_JOBS,
+        starter=actor.id or actor.kind.value,
+        most_running=2 * MOST_OF_OPERATOR,
+        most_of_starter=MOST_OF_OPERATOR,
+        most_listed=1_000,
+    )
+
+
 def _job(job_id: str, fields: Sequence[bytes | None]) -> BulkJob | None:
     texts = dict(zip(_TEXTS, fields, strict=False))
     kind, wanted, previewed, actor = texts["kind"], texts["filter"], texts["previewed"], texts["actor"]
@@ -166,8 +209,8 @@ def _job(job_id: str, fields: Sequence[bytes | None]) -> BulkJob | None:
         return None
     return BulkJob(
         id=job_id,
-        kind=BulkKind(kind.decode()),
-        filter=BulkFilter.from_json(wanted),
+        kind=(known := BulkKind(kind.decode())),
+        selection=Selection.from_json(known, wanted),
         previewed_at=ids.from_milliseconds(int(previewed)),
         reason=_text(texts["reason"]) or "",
         actor=_ACTOR.validate_json(actor),

@@ -139,9 +139,15 @@ class QueueStore:
         pairs = await self._redis.execute("ZRANGE", keys.UNCONFIRMED, 0, limit - 1, "WITHSCORES")
         return [(item.id, item.due_at) for item in read_entries(pairs)]
 
-    async def unconfirmed_count(self) -> int:
-        """Count the unconfirmed generations."""
-        return int(await self._redis.execute("ZCARD", keys.UNCONFIRMED))
+    async def unconfirmed_count(self, *, before: datetime | None = None) -> int:
+        """Count the unconfirmed generations. ``before``: only those that were submitted before this time."""
+        if before is None:
+            return int(await self._redis.execute("ZCARD", keys.UNCONFIRMED))
+        return int(await self._redis.execute("ZCOUNT", keys.UNCONFIRMED, "-inf", f"({ids.milliseconds(before)}"))
+
+    async def queued_count(self, tenant_id: str) -> int:
+        """Count the queue of a tenant, without its delayed generations."""
+        return int(await self._redis.execute("ZCARD", keys.queued_of_tenant(tenant_id)))
 
 
 def _weight(record: bytes | None) -> int:

@@ -37,7 +37,24 @@ class DeliveryLog:
         self._deliveries = deliveries
         self._listed = DeliveryStore(self._reports)
 
-    async def page(self, tenant_id: str, wanted: DeliveryFilter, *, limit: int, after: str | None) -> Page[Delivery]:
+    async def page_over_all(
+        self, wanted: DeliveryFilter, *, limit: int, after: str | None, oldest_first: bool = False
+    ) -> Page[Delivery]:
+        """Return a page of deliveries of the filter's tenant; without a tenant, of the dead letters of all tenants."""
+        if wanted.tenant_id is None:
+            return await self.page_of_dead_letters(wanted, limit=limit, after=after, oldest_first=oldest_first)
+        return await self.page(wanted.tenant_id, wanted, limit=limit, after=after, oldest_first=oldest_first)
+
+    async def dead_letter_count(self, wanted: DeliveryFilter) -> int:
+        """Count the dead letters of the filter's tenant, or of all tenants, that were created within its times."""
+        tenant_id = wanted.tenant_id
+        index = Index(keys.DEAD_LETTERS if tenant_id is None else keys.dead_letters_of_tenant(tenant_id))
+        last, first = index.bounds(Range(ids.DELIVERY, None, wanted.created_after, wanted.created_before))
+        return int(await self._reports.execute("ZLEXCOUNT", index.key, first, last))
+
+    async def page(
+        self, tenant_id: str, wanted: DeliveryFilter, *, limit: int, after: str | None, oldest_first: bool = False
+    ) -> Page[Delivery]:
         """Return a page of a tenant's deliveries, the newest first."""
         is_dead = wanted.status is DeliveryStatus.DEAD
         index = keys.dead_letters_of_tenant(tenant_id) if is_dead else keys.deliveries_of_tenant(tenant_id)
@@ -45,12 +62,14 @@ class DeliveryLog:
         async def load(delivery_ids: Sequence[str]) -> Sequence[Delivery | None]:
             return await self._load(tenant_id, delivery_ids)
 
-        part = Range(ids.DELIVERY, after, wanted.created_after, wanted.created_before)
+        part = Range(ids.DELIVERY, after, wanted.created_after, wanted.created_before, oldest_first)
         return await read_page(self._reports, Index(index), part, limit=limit, load=load, matches=wanted.takes)
 
-    async def page_of_dead_letters(self, wanted: DeliveryFilter, *, limit: int, after: str | None) -> Page[Delivery]:
+    async def page_of_dead_letters(
+        self, wanted: DeliveryFilter, *, limit: int, after: str | None, oldest_first: bool = False
+    ) -> Page[Delivery]:
         """Return a page of the dead letters of all tenants, the newest first."""
-        part = Range(ids.DELIVERY, after, wanted.created_after, wanted.created_before)
+        part = Range(ids.DELIVERY, after, wanted.created_after, wanted.created_before, oldest_first)
         return await read_page(
             self._reports,
             Index(keys.DEAD_LETTERS),

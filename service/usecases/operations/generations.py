@@ -2,20 +2,13 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Final, TypedDict
-
-from typing_extensions import Unpack
+from typing import Final
 
 from service.domain import ids
-from service.domain.end_user import pseudonym
-from service.domain.failure import ErrorCode
 from service.domain.generation import Generation
 from service.domain.generation_filter import Filter
-from service.domain.status import PublicStatus
 from service.domain.timeline import Moment, timeline
 from service.domain.webhook import Delivery
-from service.errors import FieldError, Invalid
 from service.observability import log
 from service.store.generations.generations import GenerationStore
 from service.store.generations.read import GenerationReader
@@ -27,6 +20,7 @@ from service.usecases.generations.cancel import GenerationCanceller
 from service.usecases.generations.concurrency import ReadQueue
 from service.usecases.generations.ownership import generation_not_found
 from service.usecases.log_context import bind_generation
+from service.usecases.operations.generation_filters import GenerationFilters
 from service.usecases.trail.recording import note, note_target
 
 #: Generations that one step over all that match returns at most; a step reads as many entries of an index.
@@ -35,17 +29,6 @@ STEP: Final = 500
 MOST_DELIVERIES: Final = 100
 #: All operators of a process take turns, as each tenant does.
 _OPERATORS: Final = "operators"
-
-
-class Conditions(TypedDict, total=False):
-    """Conditions of a filter that need no tenant."""
-
-    status: PublicStatus | None
-    error_code: ErrorCode | None
-    model: str | None
-    created_after: datetime | None
-    created_before: datetime | None
-    fal_request_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +64,10 @@ class GenerationSearch:
         ledger: LedgerLines,
         canceller: GenerationCanceller,
         *,
+        filters: GenerationFilters,
         reads: ReadQueue,
     ) -> None:
+        self.filter = filters.filter
         self._generations = generations
         self._lists = lists
         self._tenants = tenants
@@ -92,41 +77,13 @@ class GenerationSearch:
         self._reads = reads
         self._log = log.get(__name__)
 
-    async def filter(
-        self,
-        *,
-        tenant_id: str | None = None,
-        end_user_id: str | None = None,
-        end_user: str | None = None,
-        metadata: tuple[tuple[str, str], ...] = (),
-        **conditions: Unpack[Conditions],
-    ) -> Filter:
-        """Return the filter of these conditions. ``end_user_id``: as the tenant names the end user; ``end_user``: its
-        pseudonym.
-
-        Raises:
-            Invalid: a condition needs ``tenant_id``, or a tenant that exists; or both name an end user.
-
-        """
-        if end_user_id is not None and end_user is not None:
-            raise Invalid(FieldError("/query/end_user", "goes without end_user_id", "one_of"))
-        if tenant_id is None and (end_user_id is not None or end_user is not None or metadata):
-            needing = "metadata" if metadata else "an end user"
-            raise Invalid(FieldError("/query/tenant_id", f"is required with {needing}", "missing"))
-        if tenant_id is not None and end_user_id is not None:
-            tenant = await self._tenants.load(tenant_id)
-            if tenant is None:
-                raise Invalid(FieldError("/query/tenant_id", "there is no such tenant", "unknown_tenant"))
-            end_user = pseudonym(tenant, end_user_id)
-        return Filter(tenant_id=tenant_id, end_user=end_user, metadata=metadata, **conditions)
-
     async def page(self, wanted: Filter, *, limit: int, after: str | None = None) -> Page[Found]:
         """Return a page, the newest first unless the filter says otherwise. It may be short and not be the last one.
 
         ``after``: the cursor of the page before.
         """
         async with self._reads.turn(_OPERATORS):
-            page = await self._lists.page(wanted, limit=limit, after=after)
+            page = await self._lists.page(wanted, limit=limit, after=after, over_all=True)
             names = await self._tenants.names([g.tenant_id for g in page.items])
         return Page([Found(g, names.get(g.tenant_id)) for g in page.items], page.after)
 

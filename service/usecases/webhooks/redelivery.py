@@ -100,7 +100,8 @@ class DeliveryService:
         if g is None or g.tenant_id != tenant_id:
             return Page()
         delivery_ids = sorted((one for one in g.deliveries if after is None or one < after), reverse=True)
-        found = [d for d in await self._deliveries.load_many(delivery_ids) if d is not None and _within(d, selection)]
+        wanted = replace(selection, generation_id=None)
+        found = [d for d in await self._deliveries.load_many(delivery_ids) if d is not None and wanted.matches(d)]
         return Page(found[:limit], found[limit - 1].id if len(found) > limit else None)
 
     async def redeliver(self, tenant: Tenant, delivery_id: str) -> Delivery:
@@ -149,12 +150,6 @@ class DeliveryService:
         if reply.won:
             metrics.WEBHOOKS_REPLAYED.labels(metrics.tenant_label(delivery.tenant_id)).inc()
         return reply.won
-
-
-def _within(delivery: Delivery, selection: DeliveryFilter) -> bool:
-    later = selection.created_after is None or delivery.created_at > selection.created_after
-    earlier = selection.created_before is None or delivery.created_at < selection.created_before
-    return later and earlier and replace(selection, generation_id=None).takes(delivery)
 
 
 def _is_open(delivery: Delivery, endpoints: Sequence[Endpoint]) -> bool:

@@ -24,8 +24,11 @@ from fastapi import FastAPI
 from service.api.openapi.export import document
 from service.app import create_app
 from service.cli.dev.embedded_redis import EmbeddedRedis
-from service.domain.bulk import BulkFilter, BulkKind
+from service.domain.actor import ActorKind
+from service.domain.bulk import BulkKind, Selection
+from service.domain.bulk_request import BULK_PREVIEW
 from service.domain.operator import Role
+from service.domain.webhook import DeliveryFilter, DeliveryStatus
 from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime
 from service.store.generations.indexing import Position
@@ -206,16 +209,18 @@ async def _metrics(runtime: Runtime, _: History) -> None:
 
 async def _bulk_job(runtime: Runtime, history: History) -> None:
     """Preview, collect, and end without an act: nothing in the history can be replayed twice."""
-    jobs, wanted = runtime.operations.bulk_jobs, BulkFilter(tenant_id=history.tenant.id, status="dead", event="none")
-    await jobs.preview(BulkKind.REPLAY, wanted)
-    await jobs.preview(BulkKind.CANCEL, BulkFilter(tenant_id=history.tenant.id, model="none"))
-    job = await _begun_job(runtime, wanted)
+    jobs = runtime.operations.bulk_jobs
+    for kind, conditions in (("replay", {"status": "dead"}), ("cancel", {"model": "none"}), ("dismiss", {})):
+        wanted = {"tenant_id": history.tenant.id, **conditions}
+        await jobs.preview(BULK_PREVIEW.validate_python({"kind": kind, "filter": wanted}))
+    nothing = DeliveryFilter(tenant_id=history.tenant.id, status=DeliveryStatus.DEAD, event="none")
+    job = await _begun_job(runtime, Selection(filter=nothing))
     while await jobs.continue_step(job):
         pass
 
 
-async def _begun_job(runtime: Runtime, wanted: BulkFilter) -> str:
-    now, actor = runtime.clock(), factories.actor()
+async def _begun_job(runtime: Runtime, wanted: Selection) -> str:
+    now, actor = runtime.clock(), factories.actor(kind=ActorKind.LOCAL)
     begun = await runtime.stores.bulk_jobs.begin(
         BulkKind.REPLAY, wanted, previewed_at=now, reason="test", actor=actor, now=now
     )
@@ -329,7 +334,7 @@ async def test_no_command_of_a_read_takes_long(app: FastAPI, server: EmbeddedRed
         found[name] = await too_slow(log, partial(operation, runtime, history))
     report = await runtime.stores.usage_reports.load(history.tenant.id)
     assert report is not None
-    job = await _begun_job(runtime, BulkFilter(tenant_id=history.tenant.id))
+    job = await _begun_job(runtime, Selection(filter=DeliveryFilter(tenant_id=history.tenant.id)))
     issuer = tokens.trusted_issuer(history.tenant.id)
     await runtime.stores.trusted_issuers.insert(issuer)
     operator = await runtime.operators.service.create("Ada", Role.VIEWER)

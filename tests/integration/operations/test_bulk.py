@@ -20,8 +20,8 @@ from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime
 from service.store import keys
 from service.usecases.operations.bulk import jobs as bulk_jobs
+from service.usecases.operations.bulk.generations import CancelGenerations
 from service.usecases.operations.bulk.jobs import STEP
-from service.usecases.operations.bulk.kinds import CancelGenerations
 from tests.conftest import client_of
 from tests.support import factories
 from tests.support.factories import Clock

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from service.config.settings import Settings
 from service.domain.bulk import BulkJob
 from service.runtime import Runtime
-from service.usecases.operations.bulk.kinds import ReplayDeliveries
+from service.usecases.operations.bulk.deliveries import ReplayDeliveries
 from tests.conftest import Connect
 from tests.integration.operations.test_bulk import counts, finished, previewed, started
 from tests.support import factories

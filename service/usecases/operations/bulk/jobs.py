@@ -7,25 +7,25 @@ repeats the step, whose acts change nothing the second time.
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
-from datetime import datetime
 from typing import Final
 
 from service.clock import Clock
 from service.domain import ids
 from service.domain.actor import Actor
-from service.domain.bulk import MOST_ITEMS, BulkFilter, BulkJob, BulkKind, BulkState, job_name, of_job
-from service.domain.end_user import pseudonym
+from service.domain.bulk import MOST_ITEMS, BulkJob, BulkKind, BulkState, job_name, of_job
+from service.domain.bulk_request import BulkPreviewBody, NewBulkJob
+from service.domain.timestamps import in_range
 from service.domain.work_queue import WorkQueue
 from service.errors import Conflict, FieldError, GatewayError, Invalid, NotFound, Unavailable
 from service.observability import log
-from service.store.bulk.bulk_jobs import MOST_RUNNING, BulkJobStore
+from service.store.bulk.bulk_jobs import BulkJobStore
 from service.store.paging import Page
 from service.store.queues.due import DueStore
-from service.store.tenants.tenants import TenantStore
 from service.tasks import Nudger
-from service.usecases.operations.bulk.kinds import TENANT_REQUIRED, Kind, Outcome
+from service.usecases.operations.bulk.kinds import Kind, Outcome
 from service.usecases.operations.bulk.preview import Preview, Previews
+from service.usecases.operations.bulk.selections import Selections
+from service.usecases.operations.bulk.starters import Starters
 from service.usecases.trail.recording import note, note_target
 from service.usecases.trail.trail import Trail
 
@@ -34,7 +34,7 @@ _CLAIM_SECONDS: Final = 5.0
 #: Items of one step, and how many of them are processed concurrently.
 STEP: Final = 50
 _CONCURRENT: Final = 10
-_UNKNOWN_TENANT: Final = "There is no such tenant."
+_UNKNOWN: Final = "There is no such bulk job. An ended one is stored for 30 days."
 
 
 class BulkJobs:
@@ -43,7 +43,8 @@ class BulkJobs:
         store: BulkJobStore,
         kinds: Mapping[BulkKind, Kind],
         previews: Previews,
-        tenants: TenantStore,
+        selections: Selections,
+        starters: Starters,
         due: DueStore,
         nudger: Nudger,
         trail: Trail,
@@ -53,42 +54,27 @@ class BulkJobs:
         self._store = store
         self._kinds = kinds
         self._previews = previews
-        self._tenants = tenants
+        self._selections = selections
+        self._starters = starters
         self._due = due
         self._nudger = nudger
         self._trail = trail
         self._clock = clock
         self._log = log.get(__name__)
 
-    async def filter(self, conditions: BulkFilter, *, end_user_id: str | None) -> BulkFilter:
-        """Return the conditions with the pseudonym of an end user. Raises Invalid, NotFound."""
-        if end_user_id is None:
-            return conditions
-        if conditions.tenant_id is None:
-            raise Invalid(FieldError("/filter/tenant_id", "is required with end_user_id", "missing"))
-        known = ids.is_id(ids.TENANT, conditions.tenant_id)
-        tenant = await self._tenants.load(conditions.tenant_id) if known else None
-        if tenant is None:
-            raise NotFound(_UNKNOWN_TENANT)
-        return replace(conditions, end_user=pseudonym(tenant, end_user_id))
-
-    async def preview(self, kind: BulkKind, wanted: BulkFilter) -> Preview:
+    async def preview(self, body: BulkPreviewBody) -> Preview:
         """Count what a job over this filter would act on.
 
         Raises:
-            Invalid: the filter needs a tenant, or an id is wrong.
+            Invalid: the filter needs a tenant, or a value is wrong.
             NotFound: there is no such tenant.
 
         """
-        await self._check(kind, wanted)
-        return await self._previews.preview(self._kinds[kind], wanted)
+        wanted = await self._selections.select(body.kind, body.filter)
+        return await self._previews.preview(self._kinds[body.kind], wanted)
 
-    async def start(
-        self, kind: BulkKind, wanted: BulkFilter, *, reason: str, actor: Actor, previewed_at: datetime, expected: int
-    ) -> BulkJob:
+    async def start(self, body: NewBulkJob, actor: Actor) -> BulkJob:
         """Start a job over what a preview has shown, or return the one over the same filter that has not ended.
-
-        ``expected``: the count of the preview.
 
         Raises:
             Invalid: as ``preview``; or the preview is of the future.
@@ -97,53 +83,39 @@ class BulkJobs:
             StoreFull: Redis accepts nothing new.
 
         """
-        await self._check(kind, wanted)
+        kind, wanted = body.kind, await self._selections.select(body.kind, body.filter)
+        previewed_at = in_range(body.previewed_at, "/previewed_at") or body.previewed_at
         if previewed_at > self._clock():
             raise Invalid(FieldError("/previewed_at", "must not be in the future", "time"))
-        found = await self._previews.preview(self._kinds[kind], wanted, previewed_at=previewed_at)
-        if found.matched > expected:
-            raise Conflict(f"{found.matched} match now, more than the {expected} of the preview; preview again.")
+        found = await self._previews.again(self._kinds[kind], wanted, previewed_at=previewed_at)
+        if found.matched > body.expected and not (body.more and found.more):
+            raise Conflict(f"{found.matched} match now, more than the {body.expected} of the preview; preview again.")
         begun = await self._store.begin(
-            kind, wanted, previewed_at=previewed_at, reason=reason, actor=actor, now=self._clock()
+            kind, wanted, previewed_at=previewed_at, reason=body.reason, actor=actor, now=self._clock()
         )
         if begun.result == "busy":
-            raise Conflict(f"{MOST_RUNNING} bulk jobs have not ended; start the next one when one of them has.")
+            raise Conflict("Too many bulk jobs have not ended; start the next one when one of them has.")
         note_target(begun.job_id, tenant_id=wanted.tenant_id)
         note(kind=kind.value, filter=wanted.to_json().decode(), matched=found.matched, joined=begun.result == "joined")
         self._log.warning("bulk_job_started", job_id=begun.job_id, kind=kind.value, matched=found.matched)
         self._nudger.nudge_all((WorkQueue.SWEEP,))
         return await self.get(begun.job_id)
 
-    async def _check(self, kind: BulkKind, wanted: BulkFilter) -> None:
-        prefix = self._kinds[kind].id_prefix
-        wrong = next((name for name in wanted.ids if not ids.is_id(prefix, name)), None)
-        if wrong is not None:
-            raise Invalid(FieldError("/filter/ids", f"must be ids of the form {prefix}_…", "id"))
-        if wanted.tenant_id is None and not wanted.ids and (kind, wanted.status) != (BulkKind.REPLAY, "dead"):
-            raise Invalid(TENANT_REQUIRED)
-        if wanted.tenant_id is not None and await self._tenant_is_gone(wanted):
-            raise NotFound(_UNKNOWN_TENANT)
-
-    async def _tenant_is_gone(self, wanted: BulkFilter) -> bool:
-        if wanted.tenant_id is None:
-            return False
-        return not ids.is_id(ids.TENANT, wanted.tenant_id) or await self._tenants.load(wanted.tenant_id) is None
-
-    async def get(self, job_id: str) -> BulkJob:
-        """Return a job. Raises NotFound; an ended job is stored for 30 days."""
+    async def get(self, job_id: str, *, tenant_id: str | None = None) -> BulkJob:
+        """Return a job. ``tenant_id``: only one that this tenant has started. Raises NotFound."""
         job = await self._store.load(job_id) if ids.is_id(ids.BULK_JOB, job_id) else None
-        if job is None:
-            raise NotFound("There is no such bulk job. An ended one is stored for 30 days.")
+        if job is None or tenant_id not in (None, job.actor.tenant_id):
+            raise NotFound(_UNKNOWN)
         return job
 
-    async def page(self, *, limit: int, after: str | None) -> Page[BulkJob]:
-        """Return a page of jobs, the newest first."""
-        return await self._store.page(limit=limit, after=after)
+    async def page(self, *, limit: int, after: str | None, tenant_id: str | None = None) -> Page[BulkJob]:
+        """Return a page of the jobs of operators, or of a tenant, the newest first."""
+        return await self._store.page(limit=limit, after=after, tenant_id=tenant_id)
 
-    async def stop(self, job_id: str, *, reason: str) -> BulkJob:
+    async def stop(self, job_id: str, *, reason: str, tenant_id: str | None = None) -> BulkJob:
         """End a job before its next step. What it has done stays. An ended job does not change. Raises NotFound."""
-        job = await self.get(job_id)
-        note_target(job_id, tenant_id=job.filter.tenant_id)
+        job = await self.get(job_id, tenant_id=tenant_id)
+        note_target(job_id, tenant_id=job.selection.tenant_id)
         if await self._store.stop(job_id, reason, now=self._clock()):
             self._nudger.nudge_all((WorkQueue.SWEEP,))
         return await self.get(job_id)
@@ -165,8 +137,10 @@ class BulkJobs:
             return False
         if job.stop_reason is not None:
             await self._end(job, BulkState.STOPPED, job.stop_reason)
-        elif await self._tenant_is_gone(job.filter):
+        elif job.selection.tenant_id is not None and not await self._selections.exists(job.selection.tenant_id):
             await self._end(job, BulkState.STOPPED, "Its tenant was deleted.")
+        elif (fault := await self._starters.fault(job.actor)) is not None:
+            await self._end(job, BulkState.STOPPED, fault)
         elif job.state is BulkState.COLLECTING:
             await self._collect(job)
         elif items := await self._store.items(job, most=STEP):
@@ -177,7 +151,7 @@ class BulkJobs:
         return True
 
     async def _collect(self, job: BulkJob) -> None:
-        page = await self._kinds[job.kind].page(job.effective_filter, after=job.cursor)
+        page = await self._kinds[job.kind].page(job.effective_selection, after=job.cursor)
         found = [item.id for item in page.items][: MOST_ITEMS - job.matched]
         after = page.after if job.matched + len(found) < MOST_ITEMS else None
         await self._store.collect(job, found, after=after)
@@ -209,12 +183,12 @@ class BulkJobs:
         return "failed"
 
     async def _end(self, job: BulkJob, state: BulkState, why: str | None) -> None:
-        await self._store.end(job.id, state, note=why, now=self._clock())
+        await self._store.end(job, state, note=why, now=self._clock())
 
     async def _record_end(self, job_id: str, job: BulkJob | None) -> None:
         """Record the end of a job in the audit trail, under its starter's name, and forget the work."""
         if job is not None:
-            tenant_id, reason = job.filter.tenant_id, job.reason
+            tenant_id, reason = job.selection.tenant_id, job.reason
             async with self._trail.act(job.actor, "end_bulk_job", target=job_id, tenant_id=tenant_id, reason=reason):
                 note(state=job.state.value, matched=job.matched, done=job.done, skipped=job.skipped, failed=job.failed)
                 note(why=job.note)
