@@ -22,6 +22,7 @@ from service.console.oncall.trail import trail
 from service.console.oncall.unconfirmed import unconfirmed
 from service.console.openid import openid
 from service.console.tenant.account import account
+from service.console.tenant.bulk import bulk as replay_jobs
 from service.console.tenant.end_users import end_users
 from service.console.tenant.generations import generations
 from service.console.tenant.overview import tenant
@@ -37,6 +38,6 @@ def install(app: FastAPI) -> None:
     for module in (
         *(login, openid, status, all_generations, *_OF_A_TENANT, unconfirmed, deliveries, bulk, trail),
         *(money, usage, ledger, adjustments, audit),
-        *(tenant, generations, account, webhooks, end_users, unknown),
+        *(tenant, generations, account, webhooks, replay_jobs, end_users, unknown),
     ):
         app.router.routes.extend(module.routes)

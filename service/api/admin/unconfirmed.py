@@ -190,7 +190,8 @@ async def list_unconfirmed(
     summary="Dismiss unconfirmed submits",
     dependencies=[ON_CALL],
     deprecated=True,
-    description="Use a bulk job of kind `dismiss` (`POST /admin/v1/bulk`), which has a preview and progress. Declares that fal never accepted those submitted before a time. Each fails at no cost. One call "
+    description="Use a bulk job of kind `dismiss` (`POST /admin/v1/bulk`), which has a preview and progress. "
+    "Declares that fal never accepted those submitted before a time. Each fails at no cost. One call "
     "dismisses 200 at most; repeat it until `left` is 0.",
 )
 async def dismiss_unconfirmed(gateway: Gateway, body: Annotated[Dismissal, json_of(Dismissal)]) -> DismissedView:

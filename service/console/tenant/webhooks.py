@@ -2,12 +2,15 @@
 
 from typing import Any, Final
 
+from service.console.bulk import target_of
 from service.console.confirm import Confirmation, confirmation_page
 from service.console.lists import choice_of, cursor_of, next_target, options_of, text_of
 from service.console.rendering import moment
 from service.console.routes import ConsoleRoutes
+from service.console.tenant.bulk import PREVIEW
 from service.console.visit import Page, Redirect, Visit
 from service.domain import ids
+from service.domain.bulk import BulkKind
 from service.domain.tenant import Scope
 from service.domain.webhook import Delivery, DeliveryFilter, DeliveryStatus
 from service.domain.webhook_endpoint import Endpoint
@@ -102,6 +105,10 @@ async def list_deliveries(visit: Visit) -> Page:
         "deliveries": page.items,
         "statuses": options_of(DeliveryStatus),
         "next": next_target(visit, DELIVERIES[0], page.after, names),
+        "may_manage": visit.identity.may(Scope.MANAGE),
+        "all_target": None
+        if wanted.status is DeliveryStatus.PENDING  # they are sent anyway
+        else target_of(visit, PREVIEW, BulkKind.REPLAY, names),
     }
     return Page("tenant/deliveries.html", DELIVERIES[1], context)
 

@@ -1,4 +1,4 @@
-"""``bulk``: cancel and replay all that match on the command line."""
+"""``bulk``: cancel, dismiss and replay all that match on the command line."""
 
 import asyncio
 
@@ -69,6 +69,27 @@ def test_bulk_job_over_nothing_does_not_start(run: Run, tenant_id: str) -> None:
 
     assert "0 deliveries match" in nothing.stderr
     assert lines(run("bulk", "list")) == []
+
+
+def test_bulk_dismiss_fails_unconfirmed_submits(
+    run: Run,  # noqa: F811
+    tenant_id: str,  # noqa: F811
+    settings: Settings,
+) -> None:
+    async def lose() -> None:
+        async with open_runtime(settings) as runtime:
+            tenant = await runtime.tenants.service.get(tenant_id)
+            g = await created(runtime, tenant, "a rocket")
+            for move in (lambda g: g.submitting(runtime.clock()), lambda g: g.unconfirmed()):
+                assert await runtime.transitions.apply(g.id, move) is not None
+
+    asyncio.run(lose())
+    early = run("bulk", "dismiss", "--submitted-before", "2026-01-31T09:30:00Z", *WHY, "--yes")
+    assert "0 generations match" in early.stderr
+    done = run("bulk", "dismiss", "--tenant", tenant_id, *WHY, "--yes")
+
+    assert "fal may bill" in done.stderr
+    assert (answer(done)["kind"], answer(done)["done"]) == ("dismiss", 1)
 
 
 @pytest.mark.parametrize("options", [(), ("--tenant", "ten_1", "--status", "dead"), ("--id", "gen_1")])

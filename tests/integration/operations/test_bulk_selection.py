@@ -9,13 +9,13 @@ import pytest
 from fastapi import FastAPI
 
 from service.domain.bulk import BulkJob
+from service.domain.callback import Callback
 from service.domain.status import Status
 from service.domain.tenant import Tenant
 from service.domain.webhook import DeliveryStatus
 from service.runtime import Runtime
 from service.store import keys, paging
 from service.store.generations import read
-from service.domain.callback import Callback
 from service.store.generations.callbacks import CallbackStore
 from service.store.generations.read import INDEXED
 from service.store.redis.client import Redis
