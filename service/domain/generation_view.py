@@ -8,8 +8,8 @@ from typing_extensions import TypedDict
 from service.domain.described import Timestamp, described
 from service.domain.dispatch_gate import HoldReason
 from service.domain.drafts import completable_until
-from service.domain.failure import ErrorCode
-from service.domain.generation import Generation, LogLine
+from service.domain.failure import ErrorCode, Failure
+from service.domain.generation import Generation, LogLine, Output
 from service.domain.pricing import usd
 from service.domain.status import PublicStatus
 
@@ -194,17 +194,17 @@ def public(generation: Generation, queue: QueueView | None = None) -> Generation
             "estimated": usd(g.estimated_cost),
             "actual": None if g.actual_cost is None else usd(g.actual_cost),
         },
-        "draft": _draft(g),
+        "draft": _draft(g) if g.is_draft else None,
         "completes": g.completes,
-        "output": _output(g),
-        "error": _error(g),
+        "output": None if g.output is None else _output(g.output),
+        "error": None if g.error is None else _error(g.error),
         "logs": [log_view(line) for line in g.logs],
         "fal_request_id": g.request_id,
         "created_at": rfc3339(g.created_at),
-        "submitted_at": _moment(g.submitted_at),
-        "started_at": _moment(g.started_at),
-        "finished_at": _moment(g.finished_at),
-        "cancel_requested_at": _moment(g.cancel_requested_at),
+        "submitted_at": None if g.submitted_at is None else rfc3339(g.submitted_at),
+        "started_at": None if g.started_at is None else rfc3339(g.started_at),
+        "finished_at": None if g.finished_at is None else rfc3339(g.finished_at),
+        "cancel_requested_at": None if g.cancel_requested_at is None else rfc3339(g.cancel_requested_at),
         "expires_at": rfc3339(g.expires_at),
     }
 
@@ -222,24 +222,19 @@ def rfc3339(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
-def _moment(moment: datetime | None) -> str | None:
-    return None if moment is None else rfc3339(moment)
-
-
 def _upstream_queue(g: Generation) -> QueueView | None:
     if g.upstream_position is None:
         return None
     return {"position": g.upstream_position, "estimated_start_seconds": None, "hold_reason": None}
 
 
-def _draft(g: Generation) -> DraftView | None:
-    return {"completable_until": _moment(completable_until(g))} if g.is_draft else None
+def _draft(g: Generation) -> DraftView:
+    until = completable_until(g)
+    return {"completable_until": None if until is None else rfc3339(until)}
 
 
-def _output(g: Generation) -> OutputView | None:
-    if g.output is None:
-        return None
-    video = g.output.video
+def _output(output: Output) -> OutputView:
+    video = output.video
     return {
         "video": {
             "url": video.url,
@@ -247,16 +242,9 @@ def _output(g: Generation) -> OutputView | None:
             "file_name": video.file_name,
             "file_size": video.file_size,
         },
-        "seed": g.output.seed,
+        "seed": output.seed,
     }
 
 
-def _error(g: Generation) -> ErrorView | None:
-    if g.error is None:
-        return None
-    return {
-        "code": g.error.code,
-        "message": g.error.message,
-        "retryable": g.error.retryable,
-        "detail": g.error.detail,
-    }
+def _error(error: Failure) -> ErrorView:
+    return {"code": error.code, "message": error.message, "retryable": error.retryable, "detail": error.detail}

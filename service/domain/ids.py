@@ -32,7 +32,7 @@ TRUSTED_ISSUER: Final = "iss"
 def new(prefix: str, now: datetime) -> str:
     """Return ``<prefix>_<26 characters>``. An id made in a later millisecond sorts after earlier ones."""
     randomness = int.from_bytes(os.urandom(_RANDOM_BITS // 8))
-    return f"{prefix}_{_encode(milliseconds(now), randomness)}"
+    return f"{prefix}_{_text(milliseconds(now) << _RANDOM_BITS | randomness)}"
 
 
 def of_text(prefix: str, text: str) -> str:
@@ -42,7 +42,7 @@ def of_text(prefix: str, text: str) -> str:
 
 def lowest(prefix: str, moment: datetime) -> str:
     """Return the smallest id that can be made at this time: a bound for ranges over ids."""
-    return f"{prefix}_{_encode(milliseconds(moment), 0)}"
+    return f"{prefix}_{_text(milliseconds(moment) << _RANDOM_BITS)}"
 
 
 def is_id(prefix: str, text: str) -> bool:
@@ -71,10 +71,6 @@ def milliseconds(moment: datetime) -> int:
 
 def from_milliseconds(value: int) -> datetime:
     return _EPOCH + value * _MILLISECOND
-
-
-def _encode(time: int, randomness: int) -> str:
-    return _text(time << _RANDOM_BITS | randomness)
 
 
 def _text(number: int) -> str:

@@ -268,6 +268,8 @@ class CreateGeneration(VideoInput):
     """Fields that fal receives. ``end_user_id`` is not among them: fal gets a pseudonym."""
     fingerprint_prefix: ClassVar[bytes] = b""
     """What the fingerprint has in front of the fields: the id of a model that is not the default one."""
+    completes_drafts: ClassVar[bool] = False
+    """Whether it names the draft that it completes."""
     reference_fields: ClassVar[Mapping[FieldType, str]] = {}
     """The fields that are lists of files, by their types."""
     absent: ClassVar[frozenset[str]] = frozenset()
@@ -284,7 +286,7 @@ class CreateGeneration(VideoInput):
     @property
     def completes(self) -> str | None:
         """The id of the draft's generation, if this is a request of a completion."""
-        return getattr(self, "draft_id", None) if self.spec is not None and self.spec.completes_drafts else None
+        return getattr(self, "draft_id", None) if self.completes_drafts else None
 
     @property
     def has_data_uris(self) -> bool:
@@ -452,7 +454,7 @@ def parse(adapter: TypeAdapter[Body], body: bytes) -> Body:
     Raises Malformed or Invalid, in the terms of this API instead of pydantic's.
     """
     try:
-        return adapter.validate_json(body.removeprefix(BOM_UTF8))
+        return adapter.validator.validate_json(body.removeprefix(BOM_UTF8))  # type: ignore[no-any-return]
     except ValidationError as error:
         raise faults_of(error) from None
 

@@ -327,7 +327,6 @@ def _generations(core: Core) -> GenerationServices:
         reader,
         Drafts(reader, connections.models, core.prices, clock=clock),
         connections.nudger,
-        core.schedule,
         refusals,
         queue_expiry=settings.queue_expiry,
         clock=clock,

@@ -90,7 +90,7 @@ async def _arrived_body(request: Request, limit: int | None) -> bytes:
 
 
 def _limit(request: Request, limit: int | None) -> int:
-    runtime: Runtime = request.app.state.runtime
+    runtime: Runtime = request.scope["app"].state.runtime
     return runtime.settings.max_body_bytes if limit is None else limit
 
 
@@ -125,6 +125,8 @@ def declared_length(request: Request) -> int:
 def _check_encoding(request: Request) -> None:
     """Raise UnsupportedMedia if the body is encoded: a decoded body could be a thousand times as large."""
     lines = [value.decode("latin-1") for name, value in request.scope["headers"] if name == b"content-encoding"]
+    if not lines:
+        return
     names = map(str.strip, ",".join(lines).split(","))
     if unknown := [name for name in names if name.lower() not in ("", "identity")]:
         raise UnsupportedMedia(

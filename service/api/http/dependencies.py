@@ -44,7 +44,7 @@ _MOST_DIGITS: Final = 9
 
 
 def runtime(request: Request) -> Runtime:
-    found: Runtime = request.app.state.runtime
+    found: Runtime = request.scope["app"].state.runtime
     return found
 
 
@@ -100,8 +100,8 @@ def caller_of(request: Request) -> Caller:
 
 async def count_call(request: Request, tenant: Tenant) -> None:
     """Count the request against the tenant's rate limit, if it has one. Raises RateLimited."""
-    has_limit = tenant.limits.requests_per_minute is not None
-    admit(request, await runtime(request).tenants.authenticator.count(tenant) if has_limit else None)
+    if tenant.limits.requests_per_minute is not None:
+        admit(request, await runtime(request).tenants.authenticator.count(tenant))
 
 
 def admit(request: Request, rate: RateLimitResult | None) -> None:

@@ -164,7 +164,7 @@ class MeView(TypedDict):
 )
 async def read_caller(gateway: Gateway, caller: AnyCaller, request: Request) -> MeView:
     overview = await gateway.tenants.overviews.read(caller.tenant)
-    return _view(caller, overview, request.scope["rate"])
+    return _view(caller, overview, request.scope.get("rate"))
 
 
 def _view(caller: Caller, overview: Overview, rate: RateLimitResult | None) -> MeView:

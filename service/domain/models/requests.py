@@ -60,6 +60,7 @@ def request_class(model: Model) -> type[CreateGeneration]:
     )
     made.spec = model
     made.absent = absent
+    made.completes_drafts = model.completes_drafts
     made.reference_fields = {field.type: name for name, field in model.fields.items() if field.type in REFERENCE_TYPES}
     made.input_fields = tuple(name for name in made.model_fields if name in _sent(model))
     extra = _described(absent)

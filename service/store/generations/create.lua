@@ -6,28 +6,26 @@
 -- USES  book
 -- USES  terms
 -- WHEN FULL  refused
--- KEYS  generation, idempotency (unused without an idempotency key), generations, tenant_generations,
---       end_user_generations, generation_terms, tenant_generation_terms, due_dispatch, due_sweep, nudged_dispatch,
---       tenant_month, end_user_day, account_day (the three budget windows),
---       ledger, tenant_queue, end_user, end_users, end_user_names, usage, active_tenants, idle_tenants, virtual_time, gate,
---       undelivered_responses (unused where response_ms is ""), tenant, tenant_deliveries, draft (record of the
---       draft's generation; unused where draft_must_exist is ""), account_usage, spending_of_day, spending_of_month,
---       tenants_of_month
+-- KEYS  generation, idempotency (that of the generation, if it has no idempotency key), generations,
+--       tenant_generations, end_user_generations, generation_terms, tenant_generation_terms, due_dispatch, due_sweep,
+--       nudged_dispatch, tenant_month, end_user_day, account_day (the three budget windows), ledger, tenant_queue,
+--       end_user, end_users, end_user_names, usage, active_tenants, idle_tenants, virtual_time, gate,
+--       undelivered_responses (unused where response_ms is ""), tenant, tenant_deliveries, draft (record of the draft,
+--       which may have been erased since it was read; that of the generation, if it completes none), account_usage,
+--       spending_of_day, spending_of_month, tenants_of_month
 -- ARGV  generation_id, record, status, dispatch_ms (when it may be dispatched), sweep_ms (when it expires),
---       fingerprint, has_idempotency_key ("1" or ""), cost (to hold), tenant_month_limit, end_user_day_limit,
---       account_day_limit (each "" without a limit), end_user_daily_limit (generations; "": none), queue_limit
---       (generations; "": none), daily_limit (generations of the tenant), new_end_users_limit (of a day),
---       deliveries_limit (stored ones; each "" without a limit), tenant_id, end_user_id (as the tenant names it; "":
---       none), retention_seconds (of money, usage and names), oldest_ledger_entry (older ones are trimmed, and
---       end users without a newer generation), rank (in the
+--       fingerprint, cost (to hold), tenant_month_limit, end_user_day_limit, account_day_limit (each "" without a
+--       limit), end_user_daily_limit (generations; "": none), queue_limit (generations; "": none), daily_limit
+--       (generations of the tenant), new_end_users_limit (of a day), deliveries_limit (stored ones; each "" without a
+--       limit), tenant_id, end_user_id (as the tenant names it; "": none), retention_seconds (of money, usage and
+--       names; older entries of the ledger are trimmed, and end users without a newer generation), rank (in the
 --       tenant's queue), response_ms (until then its response is being sent; "": responses are not tracked), now_ms,
 --       resend_window_ms, waits ("1": create nothing while a response to an equal request is being sent), attempt
---       ("first": the request was not sent before; "repeat": it was, so the first response of an equal request counts as
---       lost, whatever became of it; "": not known),
---       tenant_must_exist ("1": the API key may come from a cache that is older than the tenant's deletion),
---       draft_must_exist ("1": a completion, whose draft may have been erased since it was read), packed_tenant,
---       packed_end_user (as the ledger has them), pseudonym, model, term_entry (of its status, in the index of terms),
---       tenant_terms (of the generation), memory_refusal ("": none; else the reply: Redis has too little memory)
+--       ("first": the request was not sent before; "repeat": it was, so the first response of an equal request counts
+--       as lost, whatever became of it; "": not known), tenant_must_exist ("1": the API key may come from a cache that
+--       is older than the tenant's deletion), packed_tenant, packed_end_user (as the ledger has them), pseudonym,
+--       model, term_entry (of its status, in the index of terms), tenant_terms (of the generation), memory_refusal
+--       ("": none; else the reply: Redis has too little memory)
 -- RETURNS  {"created", 1 if a nudge is wanted, generations of its tenant that are before it}  {"replayed", id}
 --          {"mismatch", id}  {"gone"}  {"draft_gone"}  {"store_full"}  {"tenant_store_full"}  {"draining"}  {"blocked"}
 --          {"over_budget", window 1 to 3, available}  {"over_count", count}  {"queue_full", queued}
@@ -36,7 +34,7 @@
 if tenant_must_exist == "1" and redis.call("EXISTS", tenant_key) == 0 then
   return {"gone"}
 end
-if has_idempotency_key == "1" then
+if idempotency_key ~= generation_key then
   local bound = redis.call("GET", idempotency_key)
   if bound then
     local bound_id, bound_fingerprint = string.match(bound, "^(%S+) (%S+)$")
@@ -57,7 +55,7 @@ if response_ms ~= "" and attempt ~= "first" then
   end
 end
 -- Otherwise a completion could be created after the erasure of its end user has deleted the draft.
-if draft_must_exist == "1" and redis.call("EXISTS", draft_key) == 0 then
+if draft_key ~= generation_key and redis.call("EXISTS", draft_key) == 0 then
   return {"draft_gone"}
 end
 if memory_refusal ~= "" then
@@ -111,6 +109,7 @@ for number, limit in ipairs({tenant_month_limit, end_user_day_limit, account_day
   end
 end
 
+local oldest_entry = string.format("%.0f", now_ms - retention_seconds * 1000)
 local is_first = {}
 for number, window_key in ipairs(windows) do
   redis.call("HINCRBY", window_key, "held", cost)
@@ -132,7 +131,7 @@ if is_first[2] then
 end
 -- The fields of a hold and of a settlement are the same, in the same order: a stream then stores their names once. A
 -- settlement omits what its hold has, and a hold has ids in base64: 170 bytes for both together instead of 272.
-redis.call("XADD", ledger_key, "MINID", "~", oldest_ledger_entry, "*", "k", "hold", "g", generation_id,
+redis.call("XADD", ledger_key, "MINID", "~", oldest_entry, "*", "k", "hold", "g", generation_id,
   "t", packed_tenant, "u", packed_end_user, "h", cost, "s", 0)
 if end_user_id ~= "" then
   redis.call("HSETNX", end_user_key, "id", end_user_id)
@@ -141,7 +140,7 @@ if end_user_id ~= "" then
     redis.call("ZADD", end_user_names_key, 0, end_user_id)
   end
   -- Two a create: more than a create adds.
-  for _, name in ipairs(redis.call("ZRANGEBYSCORE", end_users_key, "-inf", oldest_ledger_entry, "LIMIT", 0, 2)) do
+  for _, name in ipairs(redis.call("ZRANGEBYSCORE", end_users_key, "-inf", oldest_entry, "LIMIT", 0, 2)) do
     redis.call("ZREM", end_users_key, name)
     redis.call("ZREM", end_user_names_key, name)
   end
@@ -159,7 +158,7 @@ end
 if is_new_end_user then
   redis.call("HINCRBY", usage_key, "new_end_users", 1)
 end
-if has_idempotency_key == "1" then
+if idempotency_key ~= generation_key then
   redis.call("SET", idempotency_key, generation_id .. " " .. fingerprint)
 end
 if response_ms ~= "" then

@@ -31,6 +31,7 @@ _SHARED_KEYS: Final = {
 
 UNLIMITED: Final = Budgets()
 _NO_QUOTAS: Final = Quotas()
+_NO_CALL: Final = dict.fromkeys(("response_ms", "resend_window_ms", "waits", "attempt"), "")
 
 
 class GenerationCreator:
@@ -53,17 +54,15 @@ class GenerationCreator:
 
         ``call``: the create request, for a client that sends it again when it gets no response.
         """
-        g = generation
-        refusal = await self._redis.memory.refusal(g.tenant_id)
-        record = dump(g)
-        arguments = _arguments(g, due, budgets, quotas, call)
+        memory = self._redis.memory
+        refusal, record = await memory.refusal(generation.tenant_id), dump(generation)
+        all_keys, arguments = _parameters(generation, due, budgets, quotas, call)
         arguments["record"] = record
         arguments["memory_refusal"] = refusal
         arguments["tenant_must_exist"] = "1" if tenant_must_exist else ""
-        reply = await self._redis.run(_CREATE, _keys(g, call), arguments)
-        result = read_creation(reply)
+        result = read_creation(await self._redis.run(_CREATE, all_keys, arguments))
         if isinstance(result, Created):
-            self._redis.memory.note_stored(g.tenant_id, len(record))
+            memory.note_stored(generation.tenant_id, len(record))
         return result
 
     async def demand_room(self, tenant_id: str) -> None:
@@ -87,9 +86,10 @@ class GenerationCreator:
         return Bound(existing, same=bound_fingerprint == fingerprint)
 
 
-@lru_cache(maxsize=2048)  # 7 MB: most creates of a tenant on a day are for an end user with an entry, or for none
-def _keys_of_day(tenant_id: str, end_user: str, created_on: str) -> dict[str, str]:
-    """Return the keys that creates of an end user on one day have in common."""
+@lru_cache(maxsize=2048)  # 8 MB: most creates of a tenant on a day are for an end user with an entry, or for none
+def _of_day(tenant_id: str, end_user: str, created_on: str) -> tuple[dict[str, str], dict[str, Argument]]:
+    """Return the keys and the arguments that creates of an end user on one day have in common."""
+    packed_tenant, packed_end_user = packed(tenant_id, end_user)
     return {
         **_SHARED_KEYS,
         "tenant_generations": keys.generations_of_tenant(tenant_id),
@@ -103,55 +103,64 @@ def _keys_of_day(tenant_id: str, end_user: str, created_on: str) -> dict[str, st
         **usage_keys(tenant_id, created_on),
         "tenant": keys.tenant(tenant_id),
         "tenant_deliveries": keys.deliveries_of_tenant(tenant_id),
+    }, {
+        "tenant_id": tenant_id,
+        "pseudonym": end_user,
+        "packed_tenant": packed_tenant,
+        "packed_end_user": packed_end_user,
+        "retention_seconds": keys.MONEY_RETENTION_SECONDS,
     }
 
 
-def _keys(g: Generation, call: Call | None) -> dict[str, str]:
-    found = _keys_of_day(g.tenant_id, g.end_user, day(g.created_at)).copy()
-    found["generation"] = key = keys.generation(g.id)
-    found["idempotency"] = idempotency_key(g)
-    found["draft"] = key if g.completes is None else keys.generation(g.completes)
-    found["undelivered_responses"] = key if call is None else keys.undelivered_responses(g.tenant_id, call.digest)
-    return found
-
-
-def _arguments(g: Generation, due: Due, budgets: Budgets, quotas: Quotas, call: Call | None) -> dict[str, Argument]:
-    packed_tenant, packed_end_user = packed(g.tenant_id, g.end_user)
+def _parameters(
+    g: Generation, due: Due, budgets: Budgets, quotas: Quotas, call: Call | None
+) -> tuple[dict[str, str], dict[str, Argument]]:
+    """Return the keys and the arguments of the script. The key of what a create does not have is its record's."""
+    keys_of_day, arguments_of_day = _of_day(g.tenant_id, g.end_user, day(g.created_at))
+    record, created_ms = keys.generation(g.id), ids.milliseconds(g.created_at)
     return {
+        **keys_of_day,
+        "generation": record,
+        "idempotency": idempotency_key(g),
+        "draft": record if g.completes is None else keys.generation(g.completes),
+        "undelivered_responses": record if call is None else keys.undelivered_responses(g.tenant_id, call.digest),
+    }, {
+        **arguments_of_day,
+        **_limits(budgets, quotas),
+        **(_NO_CALL if call is None else _of_call(call)),
         "generation_id": g.id,
         "status": g.status,
         "dispatch_ms": score(due.dispatch),
         "sweep_ms": score(due.sweep),
         "fingerprint": g.fingerprint,
-        "has_idempotency_key": "" if g.idempotency_digest is None else "1",
         "cost": g.estimated_cost,
-        "tenant_month_limit": _limit(budgets.tenant_month),
-        "end_user_day_limit": _limit(budgets.end_user_day),
-        "account_day_limit": _limit(budgets.account_day),
-        "end_user_daily_limit": _limit(budgets.end_user_day_count),
-        "queue_limit": _limit(quotas.queued),
-        "daily_limit": _limit(quotas.daily),
-        "new_end_users_limit": _limit(quotas.new_end_users),
-        "deliveries_limit": _limit(quotas.deliveries),
-        "tenant_id": g.tenant_id,
         "end_user_id": g.end_user_id or "",
-        "retention_seconds": keys.MONEY_RETENTION_SECONDS,
-        "oldest_ledger_entry": ids.milliseconds(g.created_at) - keys.MONEY_RETENTION_SECONDS * 1000,
         "rank": queue_rank(g),
-        "response_ms": "" if call is None else ids.milliseconds(call.answered_by),
-        "now_ms": ids.milliseconds(g.created_at if call is None else call.now),
-        "resend_window_ms": "" if call is None else milliseconds(call.window),
-        "waits": "" if call is None or not call.waits else "1",
-        "draft_must_exist": "" if g.completes is None else "1",
-        "attempt": "" if call is None else call.attempt,
-        "packed_tenant": packed_tenant,
-        "packed_end_user": packed_end_user,
-        "pseudonym": g.end_user,
+        "now_ms": created_ms if call is None else ids.milliseconds(call.now),
         "model": g.model,
         "term_entry": terms.status_entry(g),
         "tenant_terms": terms.of_new(g),
     }
 
 
-def _limit(limit: int | None) -> int | str:
-    return "" if limit is None else limit
+def _limits(budgets: Budgets, quotas: Quotas) -> dict[str, Argument]:
+    limits = {
+        "tenant_month_limit": budgets.tenant_month,
+        "end_user_day_limit": budgets.end_user_day,
+        "account_day_limit": budgets.account_day,
+        "end_user_daily_limit": budgets.end_user_day_count,
+        "queue_limit": quotas.queued,
+        "daily_limit": quotas.daily,
+        "new_end_users_limit": quotas.new_end_users,
+        "deliveries_limit": quotas.deliveries,
+    }
+    return {name: "" if limit is None else limit for name, limit in limits.items()}
+
+
+def _of_call(call: Call) -> dict[str, Argument]:
+    return {
+        "response_ms": ids.milliseconds(call.answered_by),
+        "resend_window_ms": milliseconds(call.window),
+        "waits": "1" if call.waits else "",
+        "attempt": call.attempt,
+    }

@@ -37,7 +37,7 @@ _STAMP: Final = f'{{"{_FIELD}":{VERSION},'.encode()
 
 def dump(generation: Generation) -> bytes:
     """The record of a generation."""
-    return stamped(_RECORD.dump_json(generation, exclude_defaults=True))
+    return stamped(_RECORD.serializer.to_json(generation, exclude_defaults=True))
 
 
 def load(record: bytes) -> Generation:

@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -124,7 +124,9 @@ class Redis:
                 reply.cancel()  # runs on only if the caller was canceled
         return [reply.result() for reply in replies]
 
-    async def run(self, script: Script, keys: Keys, arguments: Arguments = _NONE, *, replicated: bool = True) -> Any:
+    def run(
+        self, script: Script, keys: Keys, arguments: Arguments = _NONE, *, replicated: bool = True
+    ) -> Coroutine[Any, Any, Any]:
         """Run a script with the keys and arguments that its header declares; return its reply.
 
         The reply comes once enough replicas have what the script wrote.
@@ -134,11 +136,11 @@ class Redis:
             StoreUnavailable: as for ``execute``, or too few replicas. The script may have run.
 
         """
-        return await self._run(script, script.pack(keys, arguments), replicated=replicated)
+        return self._run(script, script.pack(keys, arguments), replicated=replicated)
 
-    async def read(self, script: Script, keys: Keys, arguments: Arguments = _NONE) -> Any:
+    def read(self, script: Script, keys: Keys, arguments: Arguments = _NONE) -> Coroutine[Any, Any, Any]:
         """Run a script that changes nothing: it waits for no replica, and works without any."""
-        return await self._run(script, script.pack(keys, arguments), replicated=False)
+        return self._run(script, script.pack(keys, arguments), replicated=False)
 
     def _send(self, command: tuple[Argument, ...], *, replicated: bool) -> Awaitable[Any]:
         if command[0] in READS:  # most commands, written in capitals
@@ -249,7 +251,8 @@ class Redis:
             async with asyncio.timeout(self._timeout):
                 if not trusted:
                     await self._drop_if_stale(connection)
-                await connection.connect()
+                if not connection.is_connected:
+                    await connection.connect()
                 await self._send_batch(connection, batch)
         except (RedisError, OSError, TimeoutError) as error:  # a refused handshake too: the task must never end
             self._failed_at = time.monotonic()

@@ -130,11 +130,11 @@ class Admission:
 
     async def parts(self, tenant: Tenant, request: CreateGeneration) -> Parts:
         """Return the prices of which the estimate is the higher one."""
-        rates, seconds = self._prices.of(self.model_of(request)), None
+        model, seconds = self.model_of(request), None
         if request.reference_fields and (videos := request.references("videos")):
-            seconds = rates.input_seconds(await self._input_seconds.of(tenant.id, videos))
+            seconds = self._prices.of(model).input_seconds(await self._input_seconds.of(tenant.id, videos))
         audio = request.generate_audio is not False
-        return rates.parts(request.resolution, request.duration, audio=audio, input_seconds=seconds)
+        return self._prices.parts(model, request.resolution, request.duration, audio, seconds)
 
     def refusal(
         self, tenant: Tenant, request: CreateGeneration, cost: int, *, webhook_pointer: str
@@ -282,6 +282,8 @@ def _entitlement_errors(tenant: Tenant, request: CreateGeneration, accepted: Req
 
 
 def _refused_values(limits: Limits, request: CreateGeneration, accepted: RequestLimits) -> list[FieldError]:
+    if limits.resolutions is None and limits.durations is None:
+        return []
     refused = [
         name
         for name, own, value in (

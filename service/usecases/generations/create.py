@@ -11,7 +11,7 @@ from service.clock import Clock
 from service.domain import end_user, ids
 from service.domain.budgets import Budgets
 from service.domain.drafts import Draft
-from service.domain.generation import Generation, idempotency_digest
+from service.domain.generation import Due, Generation, idempotency_digest
 from service.domain.pricing import Parts
 from service.domain.request import CreateGeneration
 from service.domain.tenant import Tenant
@@ -26,7 +26,6 @@ from service.usecases.generations.completions import Drafts
 from service.usecases.generations.inline_files import InlineFiles
 from service.usecases.generations.read import GenerationReader
 from service.usecases.generations.refusal_counts import RefusalCounts
-from service.usecases.lifecycle.schedule import Schedule
 from service.usecases.log_context import bind_generation
 
 
@@ -82,7 +81,6 @@ class GenerationCreator:
         reader: GenerationReader,
         drafts: Drafts,
         nudger: Nudger,
-        schedule: Schedule,
         refusals: RefusalCounts,
         *,
         queue_expiry: timedelta,
@@ -94,7 +92,6 @@ class GenerationCreator:
         self._reader = reader
         self._drafts = drafts
         self._nudger = nudger
-        self._schedule = schedule
         self._refusals = refusals
         self._queue_expiry = queue_expiry
         self._clock = clock
@@ -186,7 +183,7 @@ class GenerationCreator:
         budgets = self._admission.budgets(tenant)
         reply = await self._store.create(
             generation,
-            self._schedule.due(generation, generation.created_at),
+            Due(dispatch=generation.created_at, sweep=generation.expires_at),
             budgets=budgets,
             quotas=_quotas(tenant, options),
             call=call,
@@ -284,14 +281,12 @@ def _completing(g: Generation, draft: Draft) -> Generation:
 
 
 def _quotas(tenant: Tenant, options: CreateOptions) -> creation.Quotas:
-    limits = tenant.limits
+    limits, queued = tenant.limits, tenant.limits.queued_generations
+    if options.queue_limit is not None:
+        queued = options.queue_limit if queued is None else min(queued, options.queue_limit)
     return creation.Quotas(
-        queued=_lower(limits.queued_generations, options.queue_limit),
+        queued=queued,
         daily=limits.daily_generations,
         new_end_users=limits.daily_new_end_users,
         deliveries=limits.stored_deliveries,
     )
-
-
-def _lower(*limits: int | None) -> int | None:
-    return min((limit for limit in limits if limit is not None), default=None)
