@@ -1,4 +1,8 @@
-"""The real scripts do what the model says: paths with a step of each kind, and random ones, on a real Redis."""
+"""The promises hold in every state that the explorer reaches, and the real scripts do what the model says.
+
+Paths with a step of each kind, and random ones, are replayed on a real Redis. Both need the explored scenarios, which
+take 17 s of CPU: the tests of one file run in one process, which explores each scenario once.
+"""
 
 import hashlib
 from collections.abc import Iterator
@@ -17,18 +21,29 @@ from service.store.queues import tenant_queue
 from service.store.redis.client import Redis, Script
 from tests.model.ports import without_an_event_loop
 from tests.model.replay import Replay, Size, is_replayable
-from tests.model.report import explored
+from tests.model.report import explored, size_of
 from tests.model.scenarios import SCENARIOS
 
 SEED = 16
 #: Random paths of each scenario, besides those that cover each kind of step.
 RANDOM = 10
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _deterministic() -> Iterator[None]:
     with without_an_event_loop():
         yield
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_every_reachable_state_keeps_the_promises(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    found = explored(name)
+    with capsys.disabled():
+        print(f"\nmodel, {size_of(name, found)}")  # noqa: T201  (its size is a result)
+    assert found.broken is None, str(found.broken)
+    assert found.states > 50
 
 
 async def _replay(name: str, redis: Redis, settings: Settings, redis_server: EmbeddedRedis) -> Size:
