@@ -6,6 +6,7 @@ import shutil
 import ssl
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from copy import deepcopy
@@ -75,11 +76,18 @@ def pytest_report_header() -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put tests/e2e first: its longest file must not end alone, and its stack can end before the other tests.
+    """Put tests/e2e first, and then the files with slow tests: the longest file must not end alone, and the stack of
+    tests/e2e can end before the other tests.
 
     Mark each test with what it needs: ``-m "not redis"`` selects the tests that start no Redis.
+
+    Refuse two tests of the same id: xdist runs one of them and reports nothing about the other.
     """
-    items.sort(key=lambda item: not in_e2e(item))
+    again = [nodeid for nodeid, count in Counter(item.nodeid for item in items).items() if count > 1]
+    if again:
+        raise pytest.UsageError(f"Several tests have the id {again[0]}: xdist would run one of them.")
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (not in_e2e(item), item.path not in slow))
     for item in items:
         for mark in _marks(item):
             item.add_marker(mark)

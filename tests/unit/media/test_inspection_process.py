@@ -18,7 +18,10 @@ from service.media.confinement import CPU_SECONDS, MEMORY
 from service.media.inspector import _SMALL
 from tests.support import deep_png, pictures
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="resource limits of Linux")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="resource limits of Linux"),
+    pytest.mark.slow,  # the processes yield to the other tests
+]
 
 WIDTH, HEIGHT = 8000, 5000
 MOST_BYTES: Final = 30_000_000
