@@ -23,6 +23,8 @@ PUBLIC = {
 }
 #: Routes of every session.
 ANYBODY = {("GET", "/console"), ("POST", "/console/logout"), ("GET", "/console/{path:path}")}
+#: URLs that Python has made: of the own console, and of the login provider's metadata.
+CHECKED_URLS = {"{{ target }}", "{{ url }}"}
 TEMPLATES = ROOT / "service/console/templates"
 
 
@@ -65,6 +67,23 @@ def test_templates_escape_everything_and_have_no_inline_code() -> None:
         assert not found, file
         forms = [form for form in re.findall(r"<form[^>]*>", text) if 'method="get"' not in form]
         assert not forms or file.name == "ui.html", f"{file}: forms with a token are made by ui.form, not {forms}"
+
+
+def test_templates_quote_attributes_and_make_urls_by_functions() -> None:
+    """Escaping does not help in an attribute without quotation marks, and not against a URL like ``javascript:``."""
+    for file in sorted(TEMPLATES.rglob("*.html")):
+        text = file.read_text()
+        assert not re.findall(r"\s(?!url=)[\w-]+=\s*\{\{", re.sub(r"\{%.*?%\}", "", text)), (
+            f"{file}: an attribute without quotation marks"
+        )
+        urls = re.findall(r'\s(?:href|src|action|formaction|poster|data)="([^"]*\{\{[^"]*)', text)
+        foreign = [url for url in urls if not url.startswith(("{{ link(", "{{ static(")) and url not in CHECKED_URLS]
+        assert foreign == [], file
+
+
+def test_markup_is_made_in_one_module() -> None:
+    files = [file for file in (ROOT / "service/console").rglob("*.py") if "Markup(" in file.read_text()]
+    assert [file.name for file in files] == ["rendering.py"]
 
 
 def test_script_is_one_small_module() -> None:

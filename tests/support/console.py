@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from html import unescape
 from typing import Any, Final
+from urllib.parse import quote
 
 import httpx
 from fastapi import FastAPI
@@ -83,9 +84,9 @@ def session_routes(app: FastAPI) -> list[SessionRoute]:
     return [route for route in console_routes(app) if isinstance(route, SessionRoute)]
 
 
-def filled(path: str) -> str:
+def filled(path: str, value: str = "x") -> str:
     """Return the path with a value for each parameter."""
-    return _PARAMETER.sub("x", path)
+    return _PARAMETER.sub(quote(value, safe=""), path)
 
 
 ADMIN: Final = Subject(ActorKind.LOCAL, "tester")

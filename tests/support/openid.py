@@ -29,6 +29,7 @@ class OpenIdServer:
 
     clock: Clock
     issuer: str = ""
+    redirect_uri: str = REDIRECT_URI
     person: dict[str, Any] = field(default_factory=lambda: dict(ANN))
     claims: dict[str, Any] = field(default_factory=dict)
     header: dict[str, Any] = field(default_factory=dict)
@@ -72,7 +73,7 @@ class OpenIdServer:
         """Log in the person, and return the browser with a code."""
         asked = dict(request.query)
         assert asked["client_id"] == CLIENT_ID
-        assert asked["redirect_uri"] == REDIRECT_URI, "a provider redirects to registered URIs only"
+        assert asked["redirect_uri"] == self.redirect_uri, "a provider redirects to registered URIs only"
         assert (asked["response_type"], asked["code_challenge_method"]) == ("code", "S256")
         assert "openid" in asked["scope"].split()
         code = secrets.token_urlsafe(16)
@@ -124,7 +125,8 @@ class OpenIdServer:
 
 
 @asynccontextmanager
-async def openid_server(clock: Clock) -> AsyncIterator[OpenIdServer]:
+async def openid_server(clock: Clock, *, host: str = "127.0.0.1") -> AsyncIterator[OpenIdServer]:
+    """Serve a provider at a port of this machine. ``host``: the name of this machine in its issuer."""
     server = OpenIdServer(clock)
     app = web.Application()
     app.router.add_get("/.well-known/openid-configuration", server.discover)
@@ -134,7 +136,7 @@ async def openid_server(clock: Clock) -> AsyncIterator[OpenIdServer]:
     runner = web.AppRunner(app, shutdown_timeout=0)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    server.issuer = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    server.issuer = f"http://{host}:{runner.addresses[0][1]}"
     try:
         yield server
     finally:

@@ -48,6 +48,8 @@ class Receiver:
     """The status of all further responses."""
     headers: dict[str, str] = field(default_factory=dict)
     """Headers of each response."""
+    body: bytes = b""
+    """The body of each response."""
     received: list[Received] = field(default_factory=list)
     meanwhile: Callable[["Receiver"], None] | None = None
     """Called between a request and its response."""
@@ -66,10 +68,11 @@ class Receiver:
                 if receiver.meanwhile is not None:
                     receiver.meanwhile(receiver)
                 self.send_response(status)
-                self.send_header("content-length", "0")
+                self.send_header("content-length", str(len(receiver.body)))
                 for name, value in receiver.headers.items():
                     self.send_header(name, value)
                 self.end_headers()
+                self.wfile.write(receiver.body)
 
             def log_message(self, *_: object) -> None:
                 pass

@@ -1,6 +1,6 @@
 """Login of a service by its token (JWT), and the ends of the session: no session outlives what it was begun with."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -16,13 +16,12 @@ from service.domain.tenant import Tenant
 from service.usecases.console.login import REFUSED
 from tests.support import factories, tokens
 from tests.support.console import Browser, browser_of
-from tests.support.factories import ADMIN_TOKEN, Clock
+from tests.support.factories import Clock
 from tests.support.tokens import SERVICE_ACCOUNT, claims_of_service, key, later, rule, signed
 from tests.support.trail import entries
 from tests.support.waiting import until
 
 LIFETIME = timedelta(minutes=10)
-End = Callable[[], Awaitable[Any]]
 
 
 @pytest.fixture
@@ -35,17 +34,8 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture
-async def admin_api(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    headers = {"authorization": f"Bearer {ADMIN_TOKEN}"}
-    async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(app), base_url="https://gateway.test/admin/v1", headers=headers
-    ) as client:
-        yield client
-
-
-async def trust(admin_api: httpx.AsyncClient, tenant: Tenant, **changes: Any) -> str:
-    answer = await admin_api.post(f"/tenants/{tenant.id}/issuers", json=rule(**changes))
+async def trust(operator: httpx.AsyncClient, tenant: Tenant, **changes: Any) -> str:
+    answer = await operator.post(f"/admin/v1/tenants/{tenant.id}/issuers", json=rule(**changes))
     assert answer.status_code == 201, answer.text
     return str(answer.json()["id"])
 
@@ -63,9 +53,9 @@ async def is_logged_in(browser: Browser, path: str = "/console/tenant") -> bool:
 
 
 async def test_login_by_token_shows_the_tenant_and_the_service(
-    admin_api: httpx.AsyncClient, tenant: Tenant, browser: Browser
+    operator: httpx.AsyncClient, tenant: Tenant, browser: Browser
 ) -> None:
-    await trust(admin_api, tenant)
+    await trust(operator, tenant)
 
     answer = await browser.log_in(token(), next="/console/tenant/usage")
 
@@ -76,9 +66,9 @@ async def test_login_by_token_shows_the_tenant_and_the_service(
     assert (await browser.get("/console/oncall")).status_code == 403
 
 
-async def test_login_by_token_of_a_key_set_url(admin_api: httpx.AsyncClient, tenant: Tenant, browser: Browser) -> None:
+async def test_login_by_token_of_a_key_set_url(operator: httpx.AsyncClient, tenant: Tenant, browser: Browser) -> None:
     async with tokens.issuer_server() as issuer:
-        await trust(admin_api, tenant, jwks=None, jwks_url=issuer.url)
+        await trust(operator, tenant, jwks=None, jwks_url=issuer.url)
 
         assert (await browser.log_in(token())).status_code == 303
 
@@ -89,9 +79,9 @@ async def test_login_by_token_of_a_key_set_url(admin_api: httpx.AsyncClient, ten
 
 @pytest.mark.parametrize("scopes", [["read"], ["generate"], ["read", "manage"]])
 async def test_session_of_a_token_has_the_scopes_of_its_rule(
-    admin_api: httpx.AsyncClient, tenant: Tenant, browser: Browser, scopes: list[str]
+    operator: httpx.AsyncClient, tenant: Tenant, browser: Browser, scopes: list[str]
 ) -> None:
-    await trust(admin_api, tenant, scopes=scopes)
+    await trust(operator, tenant, scopes=scopes)
     await browser.log_in(token())
 
     assert (await browser.get("/console/tenant")).status_code == (200 if "read" in scopes else 403)
@@ -100,9 +90,9 @@ async def test_session_of_a_token_has_the_scopes_of_its_rule(
 
 
 async def test_act_of_a_token_is_recorded_under_its_service(
-    app: FastAPI, admin_api: httpx.AsyncClient, tenant: Tenant, browser: Browser
+    app: FastAPI, operator: httpx.AsyncClient, tenant: Tenant, browser: Browser
 ) -> None:
-    issuer_id = await trust(admin_api, tenant)
+    issuer_id = await trust(operator, tenant)
     await browser.log_in(token())
 
     await browser.post("/console/tenant/end-user/block", id="ann", reason="abuse")
@@ -128,9 +118,9 @@ WRONG: dict[str, Callable[[], str]] = {
 
 @pytest.mark.parametrize("name", sorted(WRONG))
 async def test_login_by_a_wrong_token_is_refused(
-    admin_api: httpx.AsyncClient, tenant: Tenant, browser: Browser, name: str
+    operator: httpx.AsyncClient, tenant: Tenant, browser: Browser, name: str
 ) -> None:
-    await trust(admin_api, tenant)
+    await trust(operator, tenant)
 
     answer = await browser.log_in(WRONG[name]())
 
@@ -140,9 +130,9 @@ async def test_login_by_a_wrong_token_is_refused(
 
 
 async def test_session_ends_when_the_token_expires(
-    admin_api: httpx.AsyncClient, tenant: Tenant, browser: Browser, settings: Settings, clock: Clock
+    operator: httpx.AsyncClient, tenant: Tenant, browser: Browser, settings: Settings, clock: Clock
 ) -> None:
-    await trust(admin_api, tenant)
+    await trust(operator, tenant)
     await browser.log_in(token())
     form = await browser.token("/console/tenant")
 
@@ -156,10 +146,10 @@ async def test_session_ends_when_the_token_expires(
 
 
 async def test_longer_token_does_not_prolong_the_session_of_another(
-    admin_api: httpx.AsyncClient, tenant: Tenant, app: FastAPI, clock: Clock
+    operator: httpx.AsyncClient, tenant: Tenant, app: FastAPI, clock: Clock
 ) -> None:
     """Both tokens are of one service, and have one id."""
-    await trust(admin_api, tenant)
+    await trust(operator, tenant)
     async with browser_of(app) as short, browser_of(app) as long:
         await short.log_in(token())
         await long.log_in(token(exp=later(3600)))
@@ -169,24 +159,24 @@ async def test_longer_token_does_not_prolong_the_session_of_another(
         assert [await is_logged_in(each) for each in (short, long)] == [False, True]
 
 
-async def _issuer_removed(admin_api: httpx.AsyncClient, tenant: Tenant, issuer_id: str) -> None:
-    (await admin_api.delete(f"/tenants/{tenant.id}/issuers/{issuer_id}")).raise_for_status()
+async def _issuer_removed(operator: httpx.AsyncClient, tenant: Tenant, issuer_id: str) -> None:
+    (await operator.delete(f"/admin/v1/tenants/{tenant.id}/issuers/{issuer_id}")).raise_for_status()
 
 
-async def _tenant_deleted(admin_api: httpx.AsyncClient, tenant: Tenant, _: str) -> None:
-    (await admin_api.delete(f"/tenants/{tenant.id}")).raise_for_status()
+async def _tenant_deleted(operator: httpx.AsyncClient, tenant: Tenant, _: str) -> None:
+    (await operator.delete(f"/admin/v1/tenants/{tenant.id}")).raise_for_status()
 
 
 @pytest.mark.parametrize("revoke", [_issuer_removed, _tenant_deleted])
 async def test_session_of_a_token_ends_with_its_trust(
-    app: FastAPI, admin_api: httpx.AsyncClient, tenant: Tenant, browser: Browser, revoke: Any
+    app: FastAPI, operator: httpx.AsyncClient, tenant: Tenant, browser: Browser, revoke: Any
 ) -> None:
     """The next request ends it. The token itself works no longer than the 0.9 s of the cache."""
-    issuer_id = await trust(admin_api, tenant)
+    issuer_id = await trust(operator, tenant)
     await browser.log_in(token())
     assert await is_logged_in(browser)
 
-    await revoke(admin_api, tenant, issuer_id)
+    await revoke(operator, tenant, issuer_id)
 
     assert not await is_logged_in(browser)
 
@@ -198,9 +188,9 @@ async def test_session_of_a_token_ends_with_its_trust(
 
 
 async def test_suspension_refuses_the_session_of_a_token_at_once(
-    app: FastAPI, admin_api: httpx.AsyncClient, tenant: Tenant, browser: Browser
+    app: FastAPI, operator: httpx.AsyncClient, tenant: Tenant, browser: Browser
 ) -> None:
-    await trust(admin_api, tenant)
+    await trust(operator, tenant)
     await browser.log_in(token())
 
     await app.state.runtime.tenants.service.suspend(tenant.id, "unpaid")
@@ -213,9 +203,9 @@ async def test_session_of_a_key_or_a_token_of_an_operator_ends_when_it_expires(
 ) -> None:
     runtime, end = app.state.runtime, clock() + LIFETIME
     made = await runtime.tenants.service.create_key(tenant.id, expires_at=end)
-    operator = await runtime.operators.service.create("Ada", Role.VIEWER)
-    of_operator, text = await runtime.operators.service.create_token(operator.id, expires_at=end)
-    assert of_operator.expires_at == end
+    ada = await runtime.operators.service.create("Ada", Role.VIEWER)
+    of_ada, text = await runtime.operators.service.create_token(ada.id, expires_at=end)
+    assert of_ada.expires_at == end
     async with browser_of(app, Subject(ActorKind.API_KEY, made.key.id)) as customer, browser_of(app) as person:
         await person.log_in(text)
         pages = ((customer, "/console/tenant"), (person, "/console/oncall"))
