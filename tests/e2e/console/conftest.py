@@ -15,9 +15,11 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+import redis
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 from service.cli.dev.stack import Stack
+from service.store import keys
 from tests.e2e.conftest import OVERRIDES
 from tests.support.chromium import CHROMIUM, OPTIONS, WAIT_MS
 
@@ -47,6 +49,7 @@ async def open_page(stack: Stack, chromium: Browser) -> AsyncIterator[OpenPage]:
     An error in the page, like a violation of its content policy, fails the test at its end, unless one is expected.
     """
     contexts, errors = [], list[str]()
+    _forget_login_attempts(stack)
 
     async def opened(*, expects_errors: bool = False, **options: Any) -> Page:
         context = await chromium.new_context(base_url=stack.base_url, **options)
@@ -63,3 +66,9 @@ async def open_page(stack: Stack, chromium: Browser) -> AsyncIterator[OpenPage]:
     for context in contexts:
         await context.close()
     assert errors == []
+
+
+def _forget_login_attempts(stack: Stack) -> None:
+    """Make each test independent of the logins of others: all come from one address, whose attempts are limited."""
+    with redis.Redis.from_url(stack.redis.url) as client:
+        client.delete(*(keys.console_attempts(name) for name in ("127.0.0.1", "")))

@@ -87,8 +87,17 @@ async def _until_shown(page: Page, text: str) -> None:
     await until(shown, within=WAIT_MS / 1000)
 
 
-async def test_redis_back_after_an_outage_needs_no_login(stack: Stack, open_page: OpenPage) -> None:
-    page = await open_page(expects_errors=True)
+async def _until_shows(page: Page, text: str, *, scripts: bool) -> None:
+    """Wait until the page refreshes by itself, or load it again where scripts are off."""
+    if scripts:
+        await expect(page.get_by_text(text).first).to_be_visible()
+    else:
+        await _until_shown(page, text)
+
+
+@_BROWSERS
+async def test_redis_back_after_an_outage_needs_no_login(stack: Stack, open_page: OpenPage, *, scripts: bool) -> None:
+    page = await open_page(java_script_enabled=scripts, expects_errors=True)
     await log_in(page, stack)
 
     stack.redis.kill()
@@ -96,36 +105,40 @@ async def test_redis_back_after_an_outage_needs_no_login(stack: Stack, open_page
     await expect(page.get_by_role("alert")).to_contain_text("store")
     stack.redis.restart()
 
-    await expect(page.get_by_role("heading", level=1)).to_have_text("Status")  # it has read itself again
-    await expect(page.get_by_text("Nothing is wrong.")).to_be_visible()
+    await _until_shows(page, "Nothing is wrong.", scripts=scripts)
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Status")
 
 
-async def test_locked_account_shows_fals_reason_and_resumes(stack: Stack, open_page: OpenPage) -> None:
-    page = await open_page()
+@_BROWSERS
+async def test_locked_account_shows_fals_reason_and_resumes(
+    stack: Stack, open_page: OpenPage, *, scripts: bool
+) -> None:
+    page = await open_page(java_script_enabled=scripts)
     await log_in(page, stack)
     with _locked_account(stack):
         generation_id = _create(stack, "sandbox:no-video a locked account")
-        await expect(page.get_by_text(_LOCKED).first).to_be_visible()
+        await _until_shows(page, _LOCKED, scripts=scripts)
 
     await _confirm(page, "Resume", "the balance is topped up", "Resume dispatch")
 
     await expect(page.get_by_role("status")).to_have_text("Dispatch is resumed.")
     await _until_status(stack, "succeeded", generation_id)
-    await expect(page.get_by_text("Nothing is wrong.")).to_be_visible()
+    await _until_shows(page, "Nothing is wrong.", scripts=scripts)
 
 
-async def test_dead_workers_are_shown_with_the_command(stack: Stack, open_page: OpenPage) -> None:
-    page = await open_page()
+@_BROWSERS
+async def test_dead_workers_are_shown_with_the_command(stack: Stack, open_page: OpenPage, *, scripts: bool) -> None:
+    page = await open_page(java_script_enabled=scripts)
     await log_in(page, stack)
     stack.children["worker"].kill()
     generation_id = _create(stack, "sandbox:no-video without workers")
 
-    finding = page.locator("section.finding.fail").filter(has_text="workers of dispatch")
-    await expect(finding).to_contain_text("seedance-gateway worker")
+    await _until_shows(page, "seedance-gateway worker", scripts=scripts)
+    await expect(page.locator("section.finding.fail").filter(has_text="workers of dispatch")).to_be_visible()
     stack.start_worker()
 
     await _until_status(stack, "succeeded", generation_id)
-    await expect(page.get_by_text("Nothing is wrong.")).to_be_visible()
+    await _until_shows(page, "Nothing is wrong.", scripts=scripts)
 
 
 @_BROWSERS
