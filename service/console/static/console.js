@@ -22,13 +22,30 @@ function isBusy(main) {
   return isFilling || hasSelection || main.querySelector("details[open], dialog[open], input:checked") !== null;
 }
 
-/** Return a path to an element by positions, so that the focus can move to the same place of the new content. */
-function positionOf(element, main) {
-  const path = [];
-  for (let each = element; each !== main; each = each.parentElement) {
-    path.unshift([...each.parentElement.children].indexOf(each));
+/** Return what finds an element in the same page, read again: positions change when lines are added. */
+function nameOf(element) {
+  const text = element.matches("a, button, summary") ? element.textContent.trim() : "";
+  return [element.tagName, ...["id", "href", "name", "aria-label"].map((each) => element.getAttribute(each)), text].join();
+}
+
+/** Return the elements that have the name of an element. */
+function namesakes(element, main) {
+  return [...main.querySelectorAll(element.tagName)].filter((each) => nameOf(each) === nameOf(element));
+}
+
+/** Replace the content, and keep the focus and how far tables are scrolled sideways. */
+function replaceContent(main, fresh) {
+  const focused = document.activeElement !== main && main.contains(document.activeElement) ? document.activeElement : null;
+  const index = focused === null ? -1 : namesakes(focused, main).indexOf(focused);
+  const scrolled = [...main.querySelectorAll(".scroll")].map((each) => [each, each.scrollLeft]);
+  main.replaceChildren(...fresh.childNodes);
+  for (const [table, left] of scrolled) {
+    namesakes(table, main)[0]?.scrollTo({ left });
   }
-  return path;
+  if (focused !== null) {
+    const same = namesakes(focused, main);
+    (same[index] ?? same.at(-1) ?? main).focus({ preventScroll: true });
+  }
 }
 
 /** Replace the content of the page by the same page, read again. */
@@ -43,19 +60,14 @@ async function refresh() {
   if (fresh === null || isBusy(main)) {
     return;
   }
-  const focused = main.contains(document.activeElement) && document.activeElement !== main;
-  const path = focused ? positionOf(document.activeElement, main) : [];
   const message = main.querySelector(":scope > .message");
-  main.replaceChildren(...fresh.childNodes);
+  replaceContent(main, fresh);
   main.toggleAttribute("data-refresh", fresh.hasAttribute("data-refresh"));
   main.dataset.refresh = fresh.dataset.refresh ?? "";
   if (message !== null && main.querySelector(":scope > .message") === null) {
     main.prepend(message); // of the last action: read once
   }
   showLocalTimes(main);
-  if (focused) {
-    path.reduce((element, index) => element?.children[index], main)?.focus();
-  }
 }
 
 /** Refresh after the seconds that the page names, while it is visible. */

@@ -1,5 +1,7 @@
 """Every page of the console, light and dark, wide and narrow: axe-core finds no serious fault, no page is too wide.
 
+A window of half the width is what a reader sees who enlarges the page to 200 %.
+
 ``CONSOLE_SHOTS=folder`` also writes a picture of each.
 """
 
@@ -26,6 +28,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 _PARAMETER: Final = re.compile(r"\{(\w+)(?::path)?\}")
 _SEVERE: Final = ("serious", "critical")
 _WIDE: Final = {"width": 1280, "height": 900}
+_ENLARGED: Final = {"width": 640, "height": 450}
 _NARROW: Final = {"width": 360, "height": 740}
 _SHOTS: Final = os.environ.get("CONSOLE_SHOTS")
 
@@ -89,9 +92,10 @@ async def _faults(page: Page, path: str, scheme: str) -> list[str]:
         f"{each['id']}: {each['nodes'][0]['html'][:120]}" for each in results["violations"] if each["impact"] in _SEVERE
     ]
     await _picture(page, path, f"{scheme}-wide")
-    await page.set_viewport_size(_NARROW)  # type: ignore[arg-type]
-    if await page.evaluate("document.documentElement.scrollWidth") > _NARROW["width"]:
-        faults.append("scrolls sideways at 360 pixels")
+    for size in (_ENLARGED, _NARROW):
+        await page.set_viewport_size(size)  # type: ignore[arg-type]
+        if await page.evaluate("document.documentElement.scrollWidth") > size["width"]:
+            faults.append(f"scrolls sideways at {size['width']} pixels")
     await _picture(page, path, f"{scheme}-narrow")
     return faults
 

@@ -19,6 +19,8 @@ from tests.support.waiting import until
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 _LOCKED = "Exhausted balance"
 _SLOTS = 2
+_MOST_TABS = 60
+_NAME_OF = "element => (element.labels?.[0] ?? element).textContent.trim()"
 #: With and without JavaScript in the browser.
 _BROWSERS = pytest.mark.parametrize("scripts", [True, False], ids=["javascript", "no-javascript"])
 
@@ -77,6 +79,22 @@ async def _decide(page: Page, reason: str, button: str) -> None:
         await page.get_by_role("button", name=button).click()
 
 
+async def _press(page: Page, name: str, *, key: str = "Enter", text: str = "") -> None:
+    """Press Tab until an element of ``main`` with a name or a label has the focus. Type into it, and press a key."""
+    await page.locator("main").focus()
+    for _ in range(_MOST_TABS):
+        await page.keyboard.press("Tab")
+        focused = page.locator("main :focus")
+        if await focused.count() and await focused.evaluate(_NAME_OF) == name:
+            break
+    else:
+        raise AssertionError(f"Tab does not lead to {name!r}")
+    assert await focused.evaluate("element => getComputedStyle(element).outlineStyle") != "none", "the focus is shown"
+    await page.keyboard.type(text)
+    await page.keyboard.press(key)
+    await page.wait_for_load_state()
+
+
 async def _until_shown(page: Page, text: str) -> None:
     """Load the page again until it shows a text, as a reader without JavaScript does."""
 
@@ -119,7 +137,12 @@ async def test_locked_account_shows_fals_reason_and_resumes(
         generation_id = _create(stack, "sandbox:no-video a locked account")
         await _until_shows(page, _LOCKED, scripts=scripts)
 
-    await _confirm(page, "Resume", "the balance is topped up", "Resume dispatch")
+    if scripts:  # by the keyboard alone, while the page refreshes
+        await _press(page, "Resume")
+        await _press(page, "Reason", key="Tab", text="the balance is topped up")
+        await _press(page, "Resume dispatch")
+    else:
+        await _confirm(page, "Resume", "the balance is topped up", "Resume dispatch")
 
     await expect(page.get_by_role("status")).to_have_text("Dispatch is resumed.")
     await _until_status(stack, "succeeded", generation_id)
