@@ -18,7 +18,8 @@ from service.domain.operator import Role
 
 ORIGIN: Final = "https://gateway.test"
 _TOKEN: Final = re.compile(r'name="csrf" value="([^"]+)"')
-_PARAMETER: Final = re.compile(r"\{\w+(:path)?\}")
+#: A parameter of a path.
+PARAMETER: Final = re.compile(r"\{(\w+)(?::path)?\}")
 SESSION_COOKIE: Final = "__Host-seedance-console"
 LOGIN_COOKIE: Final = "__Host-seedance-login"
 
@@ -86,7 +87,7 @@ def session_routes(app: FastAPI) -> list[SessionRoute]:
 
 def filled(path: str, value: str = "x") -> str:
     """Return the path with a value for each parameter."""
-    return _PARAMETER.sub(quote(value, safe=""), path)
+    return PARAMETER.sub(quote(value, safe=""), path)
 
 
 ADMIN: Final = Subject(ActorKind.LOCAL, "tester")

@@ -17,6 +17,7 @@ from service.domain.failure import Failure
 from service.domain.generation import LogLine, Output, Video
 from service.domain.operator import Role
 from service.runtime import Runtime
+from tests.support.console import PARAMETER
 from tests.support.factories import create_body
 from tests.support.receiver import Receiver
 from tests.support.tokens import claims_of_service, rule, signed
@@ -30,7 +31,6 @@ _SOURCE: Final = re.compile(rf"{MARK}\.([a-z-]+)\.")
 _URLS: Final = frozenset({"href", "src", "action", "formaction", "poster", "data", "srcset", "srcdoc", "xlink:href"})
 _OWN_URL: Final = re.compile(r"(?:/console|#|\?|$)")
 
-_PARAMETER: Final = re.compile(r"\{(\w+)(?::path)?\}")
 #: Further values of a parameter of paths.
 _VARIANTS: Final[dict[str, tuple[dict[str, str], ...]]] = {
     "generation_id": ({}, {"generation_id": "second_id"}, {"generation_id": "unconfirmed_id"}),
@@ -129,9 +129,9 @@ class World:
         for route in routes:
             if route.method != "GET" or isinstance(route.needs, Role) != for_operators:
                 continue
-            for changes in _VARIANTS.get(next(iter(_PARAMETER.findall(route.path)), ""), ({},)):
+            for changes in _VARIANTS.get(next(iter(PARAMETER.findall(route.path)), ""), ({},)):
                 values = {**self.paths, **{name: self.paths[other] for name, other in changes.items()}}
-                path = _PARAMETER.sub(lambda found: values.get(found[1], "pause"), route.path)  # noqa: B023
+                path = PARAMETER.sub(lambda found: values.get(found[1], "pause"), route.path)  # noqa: B023
                 yield path
                 if path.endswith(("/end-user", "/erase", "/erasure")):
                     yield f"{path}?id={self.paths['end_user_id']}"
@@ -207,7 +207,8 @@ class World:
             subject=subject,
             claims={self._text("jwt-claim", 60): self._text("jwt-claim-value", 200)},
         )
-        await self._post(operator, f"/admin/v1/tenants/{tenant}/issuers", **trusted)
+        made = await self._post(operator, f"/admin/v1/tenants/{tenant}/issuers", **trusted)
+        self.paths["issuer_id"] = made["id"]
         claims = claims_of_service(self._runtime.clock(), sub=subject, iss=issuer, aud=[audience])
         self.jwt = signed({**claims, self._text("jwt-claim", 60): self._text("jwt-claim-value", 200)})
         async with self._connect(self.jwt) as service:

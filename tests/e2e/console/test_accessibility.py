@@ -21,11 +21,22 @@ from service.cli.dev.stack import Stack
 from service.domain.operator import Role
 from tests.e2e.console.conftest import OpenPage
 from tests.support.chromium import log_in, log_in_with
-from tests.support.console import session_routes
+from tests.support.console import PARAMETER, session_routes
 from tests.support.factories import create_body
+from tests.support.tokens import rule
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-_PARAMETER: Final = re.compile(r"\{(\w+)(?::path)?\}")
+_END_USER: Final = "customer-17"
+_ERASED: Final = "customer-18"
+#: Queries of pages that show nothing without one.
+_QUERIES: Final = {
+    "/console/oncall/bulk/preview": "?kind=replay&tenant_id={tenant_id}",
+    "/console/tenant/end-user": f"?id={_END_USER}",
+    "/console/tenant/end-user/erase": f"?id={_END_USER}",
+    "/console/tenant/erasure": f"?id={_ERASED}",
+}
+#: Statuses of pages other than 200.
+_STATUSES: Final = {"/nowhere": 404}
 _SEVERE: Final = ("serious", "critical")
 _WIDE: Final = {"width": 1280, "height": 900}
 _ENLARGED: Final = {"width": 640, "height": 450}
@@ -37,33 +48,61 @@ _SHOTS: Final = os.environ.get("CONSOLE_SHOTS")
 def values(stack: Stack) -> dict[str, str]:
     """Make one of each thing that pages show. Return a value for each parameter of paths."""
     headers = {"authorization": f"Bearer {stack.api_key}"}
-    with httpx.Client(base_url=stack.base_url, headers=headers) as client:
-        body = create_body(prompt="sandbox:no-video a cat", image_url="https://v3b.fal.media/a.jpg", webhook_url=...)
-        generation = client.post("/v1/generations", json=body).raise_for_status().json()
-        doubtful = create_body(prompt="sandbox:500 a doubt", image_url="https://v3b.fal.media/a.jpg", webhook_url=...)
-        client.post("/v1/generations", json=doubtful).raise_for_status()
-        endpoint = (
-            client.post("/v1/webhook-endpoints", json={"url": "http://127.0.0.1:9000/hook"}).raise_for_status().json()
-        )
-        client.post(f"/v1/webhook-endpoints/{endpoint['id']}/test").raise_for_status()
-        delivery = client.get("/v1/deliveries").raise_for_status().json()["data"][0]
+    with httpx.Client(base_url=f"{stack.base_url}/v1", headers=headers, timeout=60) as client:
+
+        def created(path: str, **body: Any) -> Any:
+            return client.post(path, json=body).raise_for_status().json()
+
+        generation = created("/generations", **_body("sandbox:no-video a cat on a rocket", end_user_id=_END_USER))
+        doubtful = created("/generations", **_body("sandbox:500 a doubt", end_user_id=_ERASED))
+        endpoint = created("/webhook-endpoints", url="http://127.0.0.1:9000/hook", description="Orders")
+        delivery = created(f"/webhook-endpoints/{endpoint['id']}/test")
+        client.delete(f"/end-users/{_ERASED}").raise_for_status()
     return {
         "tenant_id": stack.tenant_id,
         "generation_id": generation["id"],
+        "doubtful_id": doubtful["id"],
         "endpoint_id": endpoint["id"],
         "delivery_id": delivery["id"],
-        "end_user_id": "customer-17",
         "section": "account-locked",
         "action": "pause",
-        "path": "nowhere",
+        **_made_by_operators(stack),
     }
 
 
-def _paths(stack: Stack, values: dict[str, str], *, operators: bool) -> Iterator[str]:
+def _body(prompt: str, **fields: str) -> dict[str, Any]:
+    image = "https://v3b.fal.media/a.jpg"
+    return create_body(prompt=prompt, image_url=image, metadata={"order": "7"}, webhook_url=..., **fields)
+
+
+def _made_by_operators(stack: Stack) -> dict[str, str]:
+    headers = {"authorization": f"Bearer {stack.describe()['admin_token']}"}
+    with httpx.Client(base_url=f"{stack.base_url}/admin/v1", headers=headers, timeout=60) as client:
+
+        def created(path: str, body: dict[str, Any]) -> Any:
+            return client.post(path, json=body).raise_for_status().json()
+
+        key = created(f"/tenants/{stack.tenant_id}/keys", {"name": "shop"})
+        issuer = created(f"/tenants/{stack.tenant_id}/issuers", rule(name="cluster"))
+        wanted = {"kind": "cancel", "filter": {"tenant_id": stack.tenant_id, "status": "queued"}}
+        preview = created("/bulk/preview", wanted)
+        seen = {"previewed_at": preview["previewed_at"], "expected": preview["matched"]}
+        job = created("/bulk", {**wanted, **seen, "reason": "a loop in the shop's code"})
+    return {"key_id": key["id"], "issuer_id": issuer["id"], "bulk_job_id": job["id"]}
+
+
+def _paths(stack: Stack, values: dict[str, str], *, operators: bool) -> Iterator[tuple[str, str]]:
+    """Yield the name and the path of each page."""
     for route in session_routes(create_app(stack.settings)):
         is_page = route.method == "GET" and not route.path.endswith((".csv", "/video"))
         if is_page and isinstance(route.needs, Role) == operators and route.needs is not None:
-            yield _PARAMETER.sub(lambda found: values.get(found[1], "x"), route.path)
+            own = {**values, "generation_id": values["doubtful_id"]} if "/unconfirmed/" in route.path else values
+            path = PARAMETER.sub(lambda found: own[found[1]], route.path)  # noqa: B023
+            yield route.path, path + _QUERIES.get(route.path, "").format(**values)
+    if operators:
+        yield "/login", "/console/login"
+        yield "/login/link", "/console/login/link?ticket=x"
+        yield "/nowhere", "/console/nowhere"
 
 
 @pytest.mark.parametrize("area", ["operator", "tenant"])
@@ -78,29 +117,31 @@ async def test_pages_have_no_serious_fault(
         await log_in_with(page, stack.api_key)
 
     paths = _paths(stack, values, operators=area == "operator")
-    found = {path: await _faults(page, path, scheme) for path in paths}
+    found = {path: await _faults(page, name, path, scheme) for name, path in paths}
 
     assert {path: faults for path, faults in found.items() if faults} == {}
     assert len(found) > 10
 
 
-async def _faults(page: Page, path: str, scheme: str) -> list[str]:
+async def _faults(page: Page, name: str, path: str, scheme: str) -> list[str]:
     await page.set_viewport_size(_WIDE)  # type: ignore[arg-type]
-    await page.goto(path)
+    answer = await page.goto(path)
     results: Any = (await Axe().run(page)).response
     faults = [
         f"{each['id']}: {each['nodes'][0]['html'][:120]}" for each in results["violations"] if each["impact"] in _SEVERE
     ]
-    await _picture(page, path, f"{scheme}-wide")
+    if answer is None or answer.status != _STATUSES.get(name, 200):
+        faults.append(f"is not the page: {answer and answer.status}")
+    await _picture(page, name, f"{scheme}-wide")
     for size in (_ENLARGED, _NARROW):
         await page.set_viewport_size(size)  # type: ignore[arg-type]
         if await page.evaluate("document.documentElement.scrollWidth") > size["width"]:
             faults.append(f"scrolls sideways at {size['width']} pixels")
-    await _picture(page, path, f"{scheme}-narrow")
+    await _picture(page, name, f"{scheme}-narrow")
     return faults
 
 
-async def _picture(page: Page, path: str, kind: str) -> None:
+async def _picture(page: Page, name: str, kind: str) -> None:
     if _SHOTS:
-        name = re.sub(r"\W+", "-", path.removeprefix("/console").strip("/")) or "home"
-        await page.screenshot(path=Path(_SHOTS) / f"{name[:60]}.{kind}.png", full_page=True)
+        file = re.sub(r"[^a-z]+", "-", name.removeprefix("/console")).strip("-")
+        await page.screenshot(path=Path(_SHOTS) / f"{file}.{kind}.png", full_page=True)

@@ -11,10 +11,11 @@ from service.domain.actor import ActorKind
 from service.domain.console_session import Subject
 from service.domain.end_user import pseudonym
 from service.domain.generation import Output, Video
+from service.domain.operator import Role
 from service.domain.tenant import Scope, Tenant
 from service.runtime import Runtime
 from tests.support import factories
-from tests.support.console import Browser, browser_of
+from tests.support.console import ORIGIN, PARAMETER, Browser, browser_of, filled, session_routes
 from tests.support.factories import create_body
 from tests.support.receiver import Receiver
 from tests.support.trail import entries
@@ -80,6 +81,26 @@ async def test_pages_show_own_data_escaped(paths: dict[str, str], customer: Brow
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in generation.text
     assert paths["delivery"] in generation.text
     assert quote(NAME) in (await customer.get("/console/tenant/end-users?prefix=%3Cb")).text
+
+
+async def test_every_route_of_a_thing_is_not_found_for_another_tenant(
+    app: FastAPI, paths: dict[str, str], stranger: Browser, customer: Browser
+) -> None:
+    """Also those that no table of this module names. Operators' routes are forbidden to every tenant."""
+    values = {f"{name}_id": paths[name].rpartition("/")[2] for name in ("generation", "endpoint", "delivery")}
+    token, found = await stranger.token("/console/tenant"), {}
+    for route in session_routes(app):
+        if isinstance(route.needs, Role):
+            answer = await customer.client.request(route.method, filled(route.path), headers={"origin": ORIGIN})
+            found[filled(route.path)] = 404 if answer.status_code == 403 else answer.status_code
+            continue
+        path = PARAMETER.sub(lambda found: values.get(found[1], found[0]), route.path)
+        if route.method == "GET" and (path != route.path or path.endswith(("/end-user", "/erase", "/erasure"))):
+            found[path] = (await stranger.get(path, params={"id": NAME}, follow_redirects=False)).status_code
+        elif path != route.path:
+            found[path] = (await stranger.post(path, token=token, id=NAME, reason="x")).status_code
+    assert {path: status for path, status in found.items() if status != 404} == {}
+    assert len(found) > 50
 
 
 async def test_pages_of_another_tenant_are_not_found(paths: dict[str, str], stranger: Browser) -> None:
