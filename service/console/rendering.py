@@ -74,9 +74,10 @@ def money(micro: int | None) -> str:
     """Return US dollars of micro-USD, rounded to a cent; an amount below a cent has six decimals."""
     if micro is None:
         return "–"
-    if micro and abs(micro) < _MICRO // 100:
-        return f"${micro / _MICRO:,.6f}"
-    return f"${micro / _MICRO:,.2f}"
+    sign, amount = "-" if micro < 0 else "", abs(micro)
+    if 0 < amount < _MICRO // 100:
+        return f"{sign}${amount / _MICRO:,.6f}"
+    return f"{sign}${amount / _MICRO:,.2f}"
 
 
 def moment(value: datetime | str | None) -> Markup:

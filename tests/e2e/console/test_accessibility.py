@@ -54,7 +54,8 @@ def values(stack: Stack) -> dict[str, str]:
             return client.post(path, json=body).raise_for_status().json()
 
         generation = created("/generations", **_body("sandbox:no-video a cat on a rocket", end_user_id=_END_USER))
-        doubtful = created("/generations", **_body("sandbox:500 a doubt", end_user_id=_ERASED))
+        doubtful = created("/generations", **_body("sandbox:500 a doubt", end_user_id=_END_USER))
+        created("/generations", **_body("sandbox:no-video of a person", end_user_id=_ERASED))
         endpoint = created("/webhook-endpoints", url="http://127.0.0.1:9000/hook", description="Orders")
         delivery = created(f"/webhook-endpoints/{endpoint['id']}/test")
         client.delete(f"/end-users/{_ERASED}").raise_for_status()
