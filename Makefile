@@ -15,7 +15,7 @@ PROBE := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(firstword $(foreach candidate,$(CANDIDATES),$(shell $(candidate) -c '$(PROBE)' 2>/dev/null && echo $(candidate))))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-unit test-stores clients mutants fmt check weather model soak netfaults bench image-test docs openapi release-api dashboards image wheel sbom lock clean
+.PHONY: help demo up test test-unit test-stores clients mutants fmt check weather model soak netfaults bench image-test docs pictures openapi release-api dashboards image wheel sbom lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -105,6 +105,11 @@ lock: $(STAMP) ## Choose versions anew: requirements.lock, the sandbox's and the
 	$(BIN)/pip-compile $(LOCK) --upgrade --only-build-deps --build-deps-for wheel --output-file deploy/build.lock pyproject.toml
 	@for lock in requirements.lock deploy/sandbox/requirements.lock deploy/build.lock; do \
 		sed -i '1i # Exact versions and hashes for the image. Made by `make lock`; do not edit.' $$lock; done
+
+pictures: $(STAMP) ## Write a picture of each page of the console to build/pictures, and renew those of docs/images
+	mkdir -p build/pictures
+	CONSOLE_SHOTS=build/pictures $(BIN)/python -m pytest -q tests/e2e/console/test_accessibility.py
+	for picture in docs/images/*.png; do cp "build/pictures/$$(basename "$$picture")" docs/images/; done
 
 clean: ## Remove what these targets have made, the videos of the demo included
 	test ! -d build/image-test || $(PYTHON) -m tests.image.engine

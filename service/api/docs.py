@@ -1,4 +1,4 @@
-"""Documentation over HTTP: Swagger UI at ``/docs``, the pages as Markdown, their index at ``/llms.txt``.
+"""Documentation over HTTP: Swagger UI at ``/docs``, pages as Markdown, their pictures, their index at ``/llms.txt``.
 
 It works without internet: the assets of Swagger UI come from this process.
 """
@@ -32,6 +32,7 @@ _OPTIONS: Final[dict[str, Any]] = {
 _INLINE_SCRIPT: Final = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 #: Paths of this gateway in the index: targets of links, and code.
 _OWN_PATH: Final = re.compile(rb"(?:\]\(|`)(?=/)")
+_KINDS: Final = (".md", ".png")
 _PACKAGE: Final = Path(service.__file__).parent
 #: In a wheel, and in a checkout.
 _FOLDERS: Final = (_PACKAGE / "documents", _PACKAGE.parent / "docs")
@@ -69,7 +70,7 @@ def router() -> APIRouter:
 
     @routes.get("/docs/{page:path}")
     async def document(page: str) -> Response:
-        return _response(pages, f"/docs/{page}", "text/markdown")
+        return _response(pages, f"/docs/{page}", "image/png" if page.endswith(".png") else "text/markdown")
 
     return routes
 
@@ -107,7 +108,9 @@ def _pages() -> dict[str, Path]:
     folder = next((folder for folder in _FOLDERS if folder.is_dir()), None)
     if folder is None:
         return {}
-    pages = {f"/docs/{path.relative_to(folder).as_posix()}": path for path in folder.rglob("*.md")}
+    pages = {
+        f"/docs/{path.relative_to(folder).as_posix()}": path for path in folder.rglob("*") if path.suffix in _KINDS
+    }
     return {"/llms.txt": folder / "llms.txt", **pages}
 
 

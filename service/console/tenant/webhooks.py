@@ -137,8 +137,9 @@ def _facts(endpoint: Endpoint, failing: FailingView | None) -> list[tuple[str, A
         ("Created", moment(endpoint.created_at)),
     ]
     if failing is not None:
-        facts.append(("Fails since", f"{failing['since']}, {failing['attempts']} attempts"))
-        facts.append(("Of the time after which it is disabled", f"{failing['percent']} %"))
+        facts.append(("Fails since", moment(failing["since"])))
+        facts.append(("Failed attempts", failing["attempts"]))
+        facts.append(("Elapsed of the time until it is disabled", f"{failing['percent']} %"))
     return facts
 
 

@@ -265,6 +265,17 @@ async def test_documentation_pages_are_markdown(anonymous: httpx.AsyncClient) ->
         assert re.search(r"^# ", page.text, re.MULTILINE), link
 
 
+async def test_documentation_pictures_are_served_and_small(anonymous: httpx.AsyncClient) -> None:
+    page = await anonymous.get("/docs/how-to/console.md")
+
+    pictures = re.findall(r"!\[[^\]]+\]\(([^)]+\.png)\)", page.text)
+    assert len(pictures) > 3
+    for picture in pictures:
+        answer = await anonymous.get(urljoin("/docs/how-to/console.md", picture))
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png"), picture
+        assert len(answer.content) <= 60_000, picture
+
+
 async def test_documentation_links_lead_to_pages(anonymous: httpx.AsyncClient) -> None:
     runbook = await anonymous.get("/docs/runbook.md")
 
