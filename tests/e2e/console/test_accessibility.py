@@ -22,10 +22,11 @@ from service.app import create_app
 from service.cli.dev.stack import Stack
 from service.domain.operator import Role
 from tests.e2e.console.conftest import OpenPage
-from tests.support.chromium import log_in, log_in_with
+from tests.support.chromium import WAIT_MS, log_in, log_in_with
 from tests.support.console import PARAMETER, session_routes
 from tests.support.factories import create_body
 from tests.support.tokens import rule
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 _END_USER: Final = "customer-17"
@@ -33,6 +34,7 @@ _ERASED: Final = "customer-18"
 #: Queries of pages that show nothing without one.
 _QUERIES: Final = {
     "/console/oncall/bulk/preview": "?kind=replay&tenant_id={tenant_id}",
+    "/console/tenant/bulk/preview": "?status=dead",
     "/console/tenant/end-user": f"?id={_END_USER}",
     "/console/tenant/end-user/erase": f"?id={_END_USER}",
     "/console/tenant/erasure": f"?id={_ERASED}",
@@ -124,12 +126,27 @@ async def test_pages_have_no_serious_fault(
         await log_in(page, stack)
     else:
         await log_in_with(page, stack.api_key)
+        values = {**values, "bulk_job_id": await _replay_job(page)}
 
     paths = _paths(stack, values, operators=area == "operator")
     found = {path: await _faults(page, name, path, scheme) for name, path in paths}
 
     assert {path: faults for path, faults in found.items() if faults} == {}
     assert len(found) > 10
+
+
+async def _replay_job(page: Page) -> str:
+    """Start a bulk job of the tenant, as soon as a delivery is dead. Return its id."""
+
+    async def is_offered() -> bool:
+        await page.goto("/console/tenant/bulk/preview?status=dead")
+        return await page.get_by_label("Reason").count() > 0
+
+    await until(is_offered, within=WAIT_MS / 1000)
+    await page.get_by_label("Reason").fill("the receiver is repaired")
+    await page.locator("main form[method=post] button").click()
+    await page.wait_for_url("**/console/tenant/bulk/blk_*")
+    return page.url.rpartition("/")[2]
 
 
 async def _faults(page: Page, name: str, path: str, scheme: str) -> list[str]:
