@@ -81,6 +81,21 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True)
+class Stops:
+    """What stops dispatch, as the audit trail has it before and after an act. None: it does not."""
+
+    paused: str | None = None
+    """Reason of an operator's pause."""
+    draining: str | None = None
+    """Reason of a drain."""
+    closed: PauseCause | None = None
+    """Why the account's gate has closed by itself."""
+    closed_reason: str | None = None
+    closed_tenants: int | None = None
+    """Tenants whose own gates have closed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ramp:
     """Limits of concurrent submits, and of the slots that unconfirmed generations take.
 

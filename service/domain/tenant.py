@@ -52,7 +52,7 @@ class Limits:
     end_user_daily_budget: int | None = None
     end_user_daily_count: int | None = None
     retention: timedelta | None = None
-    webhook_url: str | None = None
+    webhook_url: str | None = field(default=None, repr=False)
     """URL for the events of generations whose request has no ``webhook_url``."""
 
     def may_use(self, model_id: str) -> bool:

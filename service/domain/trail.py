@@ -12,7 +12,10 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
+from service.domain import ids
 from service.domain.actor import Actor
+from service.domain.credential import is_credential_id
+from service.domain.end_user import is_pseudonym
 
 #: In place of a secret that changed.
 REDACTED: Final = "[redacted]"
@@ -24,7 +27,7 @@ _LONGEST_VALUE: Final = 1_000
 class Outcome(StrEnum):
     DONE = "done"
     REFUSED = "refused"
-    """Nothing was changed; ``error`` is the code."""
+    """Nothing but ``changes`` was changed; ``error`` is the code."""
     FAILED = "failed"
     """The gateway failed. Whether something was changed is not known."""
     UNKNOWN = "unknown"
@@ -43,7 +46,7 @@ class Entry:
     action: str
     """Name of the operation, as in the OpenAPI document: ``pause_dispatch``."""
     target: str | None = None
-    """Id of what was acted on. None: the gateway itself."""
+    """Id of what was acted on. None: the gateway itself, or a text that is no id."""
     tenant_id: str | None = None
     """The tenant that was acted on, or that acted."""
     reason: str | None = None
@@ -56,6 +59,22 @@ class Entry:
 
 
 ENTRY: Final = TypeAdapter(Entry)
+_PREFIXES: Final = (
+    ids.GENERATION,
+    ids.DELIVERY,
+    ids.TENANT,
+    ids.ENDPOINT,
+    ids.OPERATOR,
+    ids.BULK_JOB,
+    ids.TRUSTED_ISSUER,
+)
+
+
+def known_form(target: str | None) -> str | None:
+    """Return a target that has the form of an id; None: it has not, and could be a secret or the name of a person."""
+    if target is None or is_pseudonym(target) or is_credential_id(target):
+        return target
+    return target if any(ids.is_id(prefix, target) for prefix in _PREFIXES) else None
 
 
 def changes_between(before: object | None, after: object | None) -> Changes:

@@ -250,7 +250,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "gate.note_answered_poll": Operation(lambda w: w.stores.gate.note_answered_poll()),
     "gate.leave": Operation(lambda w: w.stores.gate.leave(w.submitted.id)),
     "gate.pause": Operation(lambda w: w.stores.gate.pause("maintenance", NOW)),
-    "gate.drain": Operation(lambda w: w.stores.gate.drain("moving")),
+    "gate.drain": Operation(lambda w: w.stores.gate.drain("moving", NOW)),
     "gate.resume": Operation(lambda w: w.stores.gate.resume()),
     "generations.create": Operation(_create, "refused"),
     "generations.save": Operation(_save),

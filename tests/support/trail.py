@@ -1,8 +1,14 @@
 """The audit trail, as tests read it."""
 
+import re
+from typing import Final
+
 from service.domain.chain import Link
 from service.domain.trail import Entry
 from service.runtime import Runtime
+from tests.support.trail_scene import MARK
+
+_CREDENTIAL: Final = re.compile(r"whsec_|whsk_|sg[ko]_[0-9a-z]{12}_|eyJ[A-Za-z0-9_-]{10,}\.")
 
 
 def is_of_trail(key: str) -> bool:
@@ -13,6 +19,28 @@ def is_of_trail(key: str) -> bool:
 async def links(runtime: Runtime) -> list[Link]:
     """Return all entries as they are stored, the oldest first."""
     return [link async for step in runtime.stores.trail_reader.links() for link in step]
+
+
+async def last_number(runtime: Runtime) -> int:
+    """Return the number of the last entry."""
+    return (await runtime.stores.trail_reader.head()).number
+
+
+async def entries_after(runtime: Runtime, number: int) -> list[Entry]:
+    """Return the entries that were appended after another one."""
+    added = (await last_number(runtime)) - number
+    found = await runtime.stores.trail_reader.newest(limit=added) if added else []
+    return [link.load() for link in reversed(found)]
+
+
+async def assert_no_secret(runtime: Runtime, *more: str) -> None:
+    """Check that no value of the trail has the mark of secrets, the text of a credential, or one of ``more``."""
+    records = [link.record.decode() for link in await links(runtime)]
+    assert records
+    for record in records:
+        found = [secret for secret in (MARK, *more) if secret in record]
+        assert not found, record
+        assert not _CREDENTIAL.search(record), record
 
 
 async def entries(runtime: Runtime) -> list[Entry]:

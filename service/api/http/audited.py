@@ -12,7 +12,6 @@ from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
-from service.domain import ids
 from service.domain.actor import Actor
 from service.errors import Invalid
 from service.runtime import Runtime
@@ -25,7 +24,6 @@ _ACT: Final = "gateway.act"
 _READS: Final = frozenset({"GET", "HEAD"})
 #: Parameters that are no target: the tenant has a field of its own, and an end user is recorded under a pseudonym.
 _NO_TARGET: Final = ("tenant_id", "end_user_id")
-_LONGEST_TARGET: Final = 128
 _PERSONAL: Final = "reads_personal_data"
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
@@ -77,10 +75,9 @@ async def begin_act(request: Request, actor: Actor) -> None:
 def target_of(request: Request) -> tuple[str | None, str | None]:
     """Return what the path names: the target of an act, and the tenant that the act is about."""
     given = request.path_params
-    tenant_id = given.get("tenant_id", "")
+    tenant_id = given.get("tenant_id")
     targets = [value for name, value in given.items() if name not in _NO_TARGET]
-    target = (targets[-1] if targets else tenant_id)[:_LONGEST_TARGET] or None
-    return target, tenant_id if ids.is_id(ids.TENANT, tenant_id) else None
+    return targets[-1] if targets else tenant_id, tenant_id
 
 
 async def _end(request: Request, error: BaseException | None = None) -> None:

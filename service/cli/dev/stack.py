@@ -21,7 +21,10 @@ from pydantic import SecretStr
 from service.cli.dev.child_processes import Child, PortTaken, accepts, free_port, interrupts_deferred
 from service.cli.dev.embedded_redis import EmbeddedRedis
 from service.cli.ops.console import login_link
+from service.cli.ops.session import local_user
 from service.config.settings import PREFIX, Settings
+from service.domain.actor import Actor, ActorKind
+from service.domain.operator import Role
 from service.observability import log
 from service.runtime import open_runtime
 
@@ -236,7 +239,9 @@ class Stack:
             tenant = found[0] if found else await runtime.tenants.service.create(_TENANT)
             self.api_key = (await runtime.tenants.service.create_key(tenant.id, name="up")).text
             self.tenant_id, self.webhook_secret = tenant.id, tenant.webhook_secret
-            self.login_url = await login_link(runtime, self.base_url, name="up")
+            actor = Actor(kind=ActorKind.LOCAL, name=local_user(), role=Role.ADMIN)
+            async with runtime.trail.act(actor, "create_login_link"):
+                self.login_url = await login_link(runtime, self.base_url, name="up")
 
     def _python(self, name: str, *arguments: str, **changes: Any) -> Child:
         environment = self.settings.model_copy(update=changes).environment()

@@ -10,7 +10,6 @@ import typer
 from service.api.admin.bulk_schemas import BulkJobView, BulkPreviewView, job_view, preview_view
 from service.cli.ops.session import Command, refused, with_runtime
 from service.cli.output import Columns, JsonOption, show, show_list
-from service.domain import ids
 from service.domain.bulk import BulkKind
 from service.domain.bulk_request import BULK_PREVIEW, NEW_BULK_JOB
 from service.domain.operator import Role
@@ -131,8 +130,7 @@ def _run(kind: BulkKind, conditions: dict[str, Any], reason: str, *, yes: bool) 
     """Preview, ask, start, and follow the job to its end. Exit 1 if it was stopped or an item failed."""
     given = {name: value for name, value in conditions.items() if value is not None}
     tenant_id, why = given.get("tenant_id"), _reason(reason)
-    known = tenant_id if tenant_id is not None and ids.is_id(ids.TENANT, tenant_id) else None
-    preview = _preview(kind, given, known)
+    preview = _preview(kind, given)
     _print_preview(preview)
     if preview["matched"] == 0 and not preview["more"]:
         return
@@ -151,7 +149,7 @@ def _run(kind: BulkKind, conditions: dict[str, Any], reason: str, *, yes: bool) 
         body = parse(NEW_BULK_JOB, json.dumps(new).encode())
         return (await runtime.operations.bulk_jobs.start(body, current_actor())).id
 
-    act = Command(action="start_bulk_job", role=Role.OPERATOR, tenant_id=known, reason=why)
+    act = Command(action="start_bulk_job", role=Role.OPERATOR, tenant_id=tenant_id, reason=why)
     job_id = with_runtime(start, act=act)
     typer.echo(f"Started {job_id}. `bulk show` and `bulk stop` work meanwhile.", err=True)
     ended = with_runtime(lambda runtime: _follow(runtime, job_id))
@@ -160,12 +158,12 @@ def _run(kind: BulkKind, conditions: dict[str, Any], reason: str, *, yes: bool) 
         raise typer.Exit(1)
 
 
-def _preview(kind: BulkKind, given: dict[str, Any], tenant_id: str | None) -> BulkPreviewView:
+def _preview(kind: BulkKind, given: dict[str, Any]) -> BulkPreviewView:
     async def read(runtime: "Runtime") -> BulkPreviewView:
         wanted = parse(BULK_PREVIEW, json.dumps({"kind": kind, "filter": given}).encode())
         return preview_view(kind, await runtime.operations.bulk_jobs.preview(wanted))
 
-    return with_runtime(read, act=Command(action="preview_bulk_job", role=Role.OPERATOR, tenant_id=tenant_id))
+    return with_runtime(read, role=Role.OPERATOR)  # no act: the job that follows is one
 
 
 def _print_preview(preview: BulkPreviewView) -> None:

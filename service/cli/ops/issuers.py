@@ -9,7 +9,6 @@ import typer
 from service.api.admin.issuer_schemas import NEW_ISSUER, issuer_view
 from service.cli.ops.session import Command, refused, with_runtime
 from service.cli.output import Columns, JsonOption, show, show_list
-from service.domain import ids
 from service.domain.operator import Role
 from service.domain.request import parse
 from service.domain.tenant import Scope
@@ -84,8 +83,7 @@ def remove_issuer(
 
 
 def _act(action: str, tenant_id: str, target: str | None = None) -> Command:
-    known = tenant_id if ids.is_id(ids.TENANT, tenant_id) else None
-    return Command(action=action, role=Role.ADMIN, target=target or tenant_id, tenant_id=known)
+    return Command(action=action, role=Role.ADMIN, target=target or tenant_id, tenant_id=tenant_id)
 
 
 def _claim(text: str) -> tuple[str, str]:

@@ -23,7 +23,6 @@ from service.cli.ops.issuers import issuers
 from service.cli.ops.session import Command, parsed, with_runtime
 from service.cli.output import Columns, JsonOption, show, show_list
 from service.config.settings import PREFIX
-from service.domain import ids
 from service.domain.budgets import Standing
 from service.domain.operator import Role
 from service.domain.reason import ACT_REASON, SUSPENSION_REASON, TENANT_REASON
@@ -253,8 +252,7 @@ def _act(
     role: Role = Role.ADMIN,
     reason: str | None = None,
 ) -> Command:
-    known = tenant_id if tenant_id is not None and ids.is_id(ids.TENANT, tenant_id) else None
-    return Command(action=action, role=role, target=target or tenant_id, tenant_id=known, reason=reason)
+    return Command(action=action, role=role, target=target or tenant_id, tenant_id=tenant_id, reason=reason)
 
 
 async def _with_month(runtime: "Runtime", tenant: Tenant) -> TenantView:

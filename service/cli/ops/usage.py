@@ -54,26 +54,26 @@ def budgets(*, as_json: bool) -> None:
     show_list(map(budget_view, found), _BUDGETS, as_json=as_json)
 
 
-def _pages(
-    by: By, month: str | None, start: date | None, end: date | None, tenant_id: str | None
-) -> Iterator[UsagePage]:
-    first: int | None = 0
+def _pages(by: By, month: str | None, start: date | None, end: date | None, tenant_id: str | None) -> list[UsagePage]:
+    """Return all pages. They are one act, since one entry of the audit trail stands for one command."""
+
+    async def read(runtime: "Runtime") -> list[UsagePage]:
+        reports, pages, first = runtime.operations.usage, list[UsagePage](), 0
+        period = reports.period(month, start, end)
+        while True:
+            page = await reports.read(by, period, tenant_id=tenant_id, first=first, limit=_PAGE)
+            pages.append(page)
+            if page.after is None:
+                return pages
+            first = page.after
+
     act = None
     if by == "end_user":  # names of persons
         act = Command(action="read_account_usage", role=Role.OPERATOR, target=tenant_id, tenant_id=tenant_id)
-    while first is not None:
-
-        async def read(runtime: "Runtime", first: int = first) -> UsagePage:
-            reports = runtime.operations.usage
-            period = reports.period(month, start, end)
-            return await reports.read(by, period, tenant_id=tenant_id, first=first, limit=_PAGE)
-
-        page = with_runtime(read, act=act)
-        yield page
-        first = page.after
+    return with_runtime(read, act=act)
 
 
-def _rows(by: By, pages: Iterator[UsagePage]) -> Iterator[dict[str, Any]]:
+def _rows(by: By, pages: list[UsagePage]) -> Iterator[dict[str, Any]]:
     for page in pages:
         yield from ({**row_view(by, row)} for row in page.rows)
         if page.after is None:

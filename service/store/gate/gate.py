@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from service.domain import ids
-from service.domain.dispatch_gate import FIRST_SUBMITS, Gate, PauseCause
+from service.domain.dispatch_gate import FIRST_SUBMITS, Gate, PauseCause, Stops
 from service.store import keys
 from service.store.redis.client import Redis, Script
 from service.store.times import milliseconds, moment
@@ -16,6 +16,7 @@ _LOCK: Final = Script("lock")
 _UNLOCK: Final = Script("unlock")
 _LEAVE: Final = Script("leave")
 _RESUME: Final = Script("resume")
+_STOP: Final = Script("stop")
 _STATE: Final = Script("gate_state")
 
 #: A refused poll is repeated sooner than this: an older refusal says nothing about the account any more.
@@ -153,17 +154,28 @@ class GateStore:
         )
         return bool(more)
 
-    async def pause(self, reason: str, now: datetime) -> None:
-        """Close the account's gate until an operator resumes dispatch."""
-        await self._redis.execute("HSET", keys.GATE, "paused", reason, "paused_at", ids.milliseconds(now))
+    async def pause(self, reason: str, now: datetime) -> Stops:
+        """Close the account's gate until an operator resumes dispatch. Return what stopped it before."""
+        return await self._stop("paused", reason, now)
 
-    async def drain(self, reason: str) -> None:
-        """Refuse new generations until an operator resumes dispatch."""
-        await self._redis.execute("HSET", keys.GATE, "draining", reason)
+    async def drain(self, reason: str, now: datetime) -> Stops:
+        """Refuse new generations until an operator resumes dispatch. Return what stopped it before."""
+        return await self._stop("draining", reason, now)
 
-    async def resume(self) -> None:
-        """Open every gate, whatever has closed it: an operator knows more than fal's last answer says."""
-        await self._redis.run(
+    async def _stop(self, stop: str, reason: str, now: datetime) -> Stops:
+        reply = await self._redis.run(
+            _STOP,
+            {"gate": keys.GATE, "closed_gates": keys.CLOSED_GATES},
+            {"stop": stop, "reason": reason, "now_ms": ids.milliseconds(now)},
+        )
+        return _stops(reply)
+
+    async def resume(self) -> Stops:
+        """Open every gate, whatever has closed it: an operator knows more than fal's last answer says.
+
+        Return what stopped dispatch before.
+        """
+        reply = await self._redis.run(
             _RESUME,
             {
                 "gate": keys.GATE,
@@ -174,6 +186,7 @@ class GateStore:
             },
             {"tenant_prefix": keys.tenant("")},
         )
+        return _stops(reply)
 
     async def read(self) -> Gate:
         """Return the state of the account's gate, and how many tenants and generations failed."""
@@ -210,3 +223,11 @@ class GateStore:
             submits_at_once=FIRST_SUBMITS if window is None else int(window),
             closed_tenants=frozenset(tenant.decode() for tenant in closed_tenants),
         )
+
+
+def _stops(reply: Sequence[Any]) -> Stops:
+    *texts, closed = reply
+    paused, draining, cause, reason = (None if text is None else text.decode() for text in texts)
+    return Stops(
+        paused, draining, None if cause is None else PauseCause(cause), reason if cause else None, closed or None
+    )

@@ -6,6 +6,7 @@ from service.domain.generation import Generation
 from service.domain.tenant import Tenant
 from service.usecases.generations.read import GenerationReader
 from service.usecases.lifecycle.transition_service import TransitionService
+from service.usecases.trail.recording import note_values
 
 
 class GenerationCanceller:
@@ -22,9 +23,10 @@ class GenerationCanceller:
             NotCancellable: it has ended.
 
         """
-        await self._reader.get(tenant, generation_id)
-        g = await self.request(generation_id)
-        return g if g is not None else await self._reader.get(tenant, generation_id)
+        before = await self._reader.get(tenant, generation_id)
+        g = await self.request(generation_id) or await self._reader.get(tenant, generation_id)
+        note_cancel(before, g)
+        return g
 
     async def request(self, generation_id: str) -> Generation | None:
         """Do the same with a generation of any tenant; None: there is none, or a cancel was requested before.
@@ -38,3 +40,11 @@ class GenerationCanceller:
         if g is None:  # no change, or fal has reported a job that was queued again after a refusal
             g = await self._transitions.apply(generation_id, lambda current: transitions.request_cancel(current, now))
         return g
+
+
+def note_cancel(before: Generation, after: Generation) -> None:
+    """Record what a cancel has changed."""
+    note_values(
+        status=(before.public_status, after.public_status),
+        cancel_requested=(before.cancel_requested_at is not None, after.cancel_requested_at is not None),
+    )

@@ -1,10 +1,11 @@
 """The dispatch gate: an operator, or fal's responses to submits and polls, close and open it."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
 from service.clock import Clock
-from service.domain.dispatch_gate import Gate
+from service.domain.dispatch_gate import Gate, Stops
 from service.domain.generation import Generation
 from service.domain.outcomes import Accepted, Locked, NotSubmitted, Rejected, SubmitOutcome, Unknown
 from service.domain.work_queue import WorkQueue
@@ -13,6 +14,7 @@ from service.observability import log, metrics
 from service.observability.outages import log_store_failure
 from service.store.gate.gate import GateStore, Noted, Signal
 from service.tasks import Nudger
+from service.usecases.trail.recording import note_change
 
 #: The account counts as locked after fal has refused the polls of this many generations with 401 or 403.
 LOCKED_POLLS: Final = 3
@@ -101,19 +103,21 @@ class DispatchGate:
 
     async def pause(self, reason: str) -> Gate:
         """Submit nothing until ``resume``. Submitted jobs are still polled, and webhooks sent."""
-        await self._store.pause(reason, self._clock())
+        before = await self._store.pause(reason, self._clock())
+        note_change(before, replace(before, paused=reason))
         self._log.warning("dispatch_paused", reason=reason)
         return await self.read()
 
     async def drain(self, reason: str) -> Gate:
         """Accept no new generations until ``resume``. Accepted ones finish."""
-        await self._store.drain(reason)
+        before = await self._store.drain(reason, self._clock())
+        note_change(before, replace(before, draining=reason))
         self._log.warning("drain_started", reason=reason)
         return await self.read()
 
     async def resume(self) -> Gate:
         """Open the gate and accept new generations, whatever the cause of the pause was."""
-        await self._store.resume()
+        note_change(await self._store.resume(), Stops())
         self._log.warning("dispatch_resumed")
         self._nudger.nudge(WorkQueue.DISPATCH)
         return await self.read()

@@ -17,6 +17,7 @@ from service.store.generations.submissions import SubmissionStore
 from service.upstream.billing import FalBilling
 from service.usecases.generations.ownership import generation_not_found
 from service.usecases.lifecycle.schedule import Schedule
+from service.usecases.trail.recording import note_target
 
 #: After the submit. fal bills a job at its end.
 _BILLED_WITHIN: Final = timedelta(minutes=30)
@@ -74,6 +75,7 @@ class UnconfirmedDesk:
         g, callback = await self._callbacks.load(generation_id)
         if g is None:
             raise generation_not_found()
+        note_target(g.id, tenant_id=g.tenant_id)
         if g.status is not Status.UNCONFIRMED:
             raise NotUnconfirmed(f"This generation is {g.public_status}: there is nothing to resolve.")
         return Evidence(g, self._schedule.deadline(g, self._clock()), callback, await self._bill(g))

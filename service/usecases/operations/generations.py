@@ -16,12 +16,12 @@ from service.store.money.ledger_lines import LedgerLines, Line
 from service.store.paging import Page
 from service.store.tenants.tenants import TenantStore
 from service.store.webhooks.deliveries import DeliveryStore
-from service.usecases.generations.cancel import GenerationCanceller
+from service.usecases.generations.cancel import GenerationCanceller, note_cancel
 from service.usecases.generations.concurrency import ReadQueue
 from service.usecases.generations.ownership import generation_not_found
 from service.usecases.log_context import bind_generation
 from service.usecases.operations.generation_filters import GenerationFilters
-from service.usecases.trail.recording import note, note_target
+from service.usecases.trail.recording import note_target
 
 #: Generations that one step over all that match returns at most; a step reads as many entries of an index.
 STEP: Final = 500
@@ -133,6 +133,6 @@ class GenerationSearch:
         before = await self.get(generation_id)
         note_target(before.id, tenant_id=before.tenant_id)
         g = await self._canceller.request(generation_id) or await self.get(generation_id)
-        note(status=g.public_status)
+        note_cancel(before, g)
         self._log.warning("cancel_by_operator", generation_id=g.id, status=g.status, reason=reason)
         return g

@@ -28,7 +28,7 @@ from service.upstream.messages import is_unknown, status_outcome
 from service.usecases.generations.ownership import generation_not_found
 from service.usecases.lifecycle.schedule import Schedule
 from service.usecases.lifecycle.transition_service import Transition, TransitionService
-from service.usecases.trail.recording import note, note_target
+from service.usecases.trail.recording import note, note_target, note_values
 
 #: The most generations that one call dismisses. The caller repeats the call until none is left.
 MOST_DISMISSED: Final = 200
@@ -118,7 +118,6 @@ class UnconfirmedService:
 
     async def dismiss(self, generation_id: str, reason: str) -> Generation:
         """Declare that fal accepted no submit: the generation fails at no cost. Raises NotFound, NotUnconfirmed."""
-        await self.get(generation_id)
         return await self._resolve(generation_id, lambda g: transitions.dismiss(g, self._clock()), reason)
 
     async def dismiss_all(self, before: datetime, reason: str) -> Dismissed:
@@ -170,7 +169,7 @@ class UnconfirmedService:
         if revived is None:
             raise NotGivenUp("The generation has changed meanwhile; read it again.")
         note_target(generation_id, tenant_id=revived.tenant_id)
-        note(fal_request_id=known)
+        note_values(status=(g.status, revived.status), fal_request_id=(g.request_id, known))
         self._log.warning("generation_revived", generation_id=generation_id, fal_request_id=known, reason=reason)
         return revived
 
@@ -185,12 +184,13 @@ class UnconfirmedService:
             )
 
     async def _resolve(self, generation_id: str, transition: Transition, reason: str) -> Generation:
+        before = await self.get(generation_id)
+        note_target(generation_id, tenant_id=before.tenant_id)
         moved = await self._transitions.apply(generation_id, lambda g: transition(_require_unconfirmed(g)), why=reason)
         if moved is None:
-            await self.get(generation_id)
             raise NotUnconfirmed("fal has reported this generation meanwhile; its next poll ends it.")
         note_target(generation_id, tenant_id=moved.tenant_id)
-        note(status=moved.status, fal_request_id=moved.request_id)
+        note_values(status=(Status.UNCONFIRMED, moved.status), fal_request_id=(before.request_id, moved.request_id))
         self._log.warning("submit_resolved", generation_id=generation_id, status=moved.status, reason=reason)
         return moved
 

@@ -17,7 +17,7 @@ from service.store.tenants.end_users import EndUserRecord, EndUserStore
 from service.usecases.generations.concurrency import ReadQueue
 from service.usecases.tenants.authentication import UNKNOWN_KEY
 from service.usecases.tenants.erasure import ErasureJobs
-from service.usecases.trail.recording import note, note_target
+from service.usecases.trail.recording import note, note_target, note_values
 
 __all__ = ["EndUserEntry", "EndUsers"]
 
@@ -90,7 +90,9 @@ class EndUsers:
         note_target(record.pseudonym)
         if not await self._end_users.block(tenant.id, record.pseudonym, self._clock(), reason):
             raise Unauthenticated(UNKNOWN_KEY)
-        return await self.get(tenant, end_user_id)
+        found = await self.get(tenant, end_user_id)
+        _note_block(record, found.record)
+        return found
 
     async def unblock(self, tenant: Tenant, end_user_id: str) -> EndUserEntry:
         """Accept new generations of an end user again. Raises as ``block``."""
@@ -98,7 +100,9 @@ class EndUsers:
         note_target(found.record.pseudonym)
         if not await self._end_users.unblock(tenant.id, found.record.pseudonym):
             raise Unauthenticated(UNKNOWN_KEY)
-        return replace(found, record=replace(found.record, blocked_at=None, block_reason=None))
+        unblocked = replace(found.record, blocked_at=None, block_reason=None)
+        _note_block(found.record, unblocked)
+        return replace(found, record=unblocked)
 
     async def erase(self, tenant: Tenant, end_user_id: str) -> Erasure:
         """Erase the data of an end user: prompts, outputs, videos, webhooks, the id.
@@ -123,11 +127,14 @@ class EndUsers:
         await self._erasing.erase_some(tenant.id, pseudonym)
         erased = await self.erasure(tenant, end_user_id)
         note(generations=erased.generations, in_flight=erased.in_flight)
+        note_values(erasure=(None, erased.state))
         return erased
 
     async def erasure(self, tenant: Tenant, end_user_id: str) -> Erasure:
         """Return the running or the last erasure of an end user. Raises NotFound."""
-        found = await self._erasing.load(tenant.id, end_user.pseudonym(tenant, end_user_id))
+        pseudonym = end_user.pseudonym(tenant, end_user_id)
+        note_target(pseudonym)
+        found = await self._erasing.load(tenant.id, pseudonym)
         if found is None:
             raise NotFound("There is no erasure of this end user.")
         return found
@@ -148,6 +155,12 @@ class EndUsers:
         if record is None or record.end_user_id is None:
             raise NotFound("This tenant has no such pseudonym, or it was erased.")
         return record
+
+
+def _note_block(before: EndUserRecord, after: EndUserRecord) -> None:
+    note_values(
+        blocked_at=(before.blocked_at, after.blocked_at), block_reason=(before.block_reason, after.block_reason)
+    )
 
 
 def _is_known(record: EndUserRecord) -> bool:

@@ -16,7 +16,7 @@ from service.store.tenants.tenants import TenantStore
 from service.store.webhooks.endpoints import EndpointStore
 from service.usecases.conflicts import LOST, Lost, Versions, check_version, retry_on_conflict
 from service.usecases.credentials import DEFAULT_OVERLAP, CredentialChanges
-from service.usecases.trail.recording import note_change
+from service.usecases.trail.recording import note, note_change, note_target
 
 _PAGE: Final = 200
 _NO_LIMITS: Final = Limits()
@@ -55,7 +55,8 @@ class Tenants:
         )
         if not await self._store.insert(tenant):
             raise AssertionError("Tenant id collision")
-        note_change(None, tenant, target=tenant.id)
+        note_change(None, tenant)
+        note_target(tenant.id, tenant_id=tenant.id)
         return tenant
 
     async def page(self, *, limit: int = 100, after: str | None = None) -> list[Tenant]:
@@ -163,7 +164,9 @@ class Tenants:
             for tenant in page:
                 await self._endpoints.reseal(tenant.id)
             after = page[-1].id
-        return await self._store.reseal()
+        count = await self._store.reseal()
+        note(tenants=count)
+        return count
 
     async def create_key(
         self,

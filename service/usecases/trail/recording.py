@@ -55,6 +55,13 @@ def note_change(before: object | None, after: object | None, *, target: str | No
         act.target = target or act.target
 
 
+def note_values(**values: tuple[str | float | bool | None, str | float | bool | None]) -> None:
+    """Record single values before and after, where an act changes them. No secret, and no data of a person."""
+    act = _CURRENT.get()
+    if act is not None:
+        act.changes |= {name: pair for name, pair in values.items() if pair[0] != pair[1]}
+
+
 def note_target(target: str, *, tenant_id: str | None = None) -> None:
     """Record the id of what is acted on, where the caller could not know it."""
     act = _CURRENT.get()

@@ -13,7 +13,7 @@ from typing import Final
 from service.clock import Clock
 from service.domain import ids
 from service.domain.actor import Actor, ActorKind
-from service.domain.trail import Entry, Outcome
+from service.domain.trail import Entry, Outcome, known_form
 from service.errors import GatewayError, StoreUnavailable, TooManyActs
 from service.observability import log, metrics
 from service.store.trail.trail import TrailStore
@@ -66,15 +66,18 @@ class Trail:
         tenant_id: str | None = None,
         reason: str | None = None,
     ) -> Act:
-        """Store an act that begins, and make it the current one. Raises as ``act``."""
+        """Store an act that begins, and make it the current one. Raises as ``act``.
+
+        ``target`` and ``tenant_id``: as the caller gave them. Texts that are no ids are not stored.
+        """
         now = self._clock()
         act = Act(
             id=ids.new(ids.ACT, now),
             at=now,
             actor=actor,
             action=action,
-            target=target,
-            tenant_id=actor.tenant_id or tenant_id,
+            target=known_form(target),
+            tenant_id=actor.tenant_id or _tenant_id(tenant_id),
             reason=reason,
         )
         limit = None if actor.tenant_id is None else self._tenant_daily_acts
@@ -123,6 +126,11 @@ class Trail:
             error=entry.error,
         )
         return True
+
+
+def _tenant_id(given: str | None) -> str | None:
+    """Return a tenant's id. Another text would become a part of a key."""
+    return given if given is not None and ids.is_id(ids.TENANT, given) else None
 
 
 def _entry(act: Act, outcome: Outcome, error: str | None = None) -> Entry:

@@ -21,7 +21,7 @@ from service.tasks import Nudger
 from service.usecases.conflicts import LOST, Lost, Versions, check_version, retry_on_conflict
 from service.usecases.generations.admission import deliveries_full
 from service.usecases.tenants.tenants import Tenants
-from service.usecases.trail.recording import note_change
+from service.usecases.trail.recording import note, note_change
 from service.usecases.webhooks.fanout import test_event
 from service.webhooks.sender import Sender
 
@@ -230,6 +230,7 @@ class Endpoints:
         delivery = await retry_on_conflict(attempt)
         if delivery is LOST:
             raise PreconditionFailed(_BUSY)
+        note(delivery_id=delivery.id)
         return delivery
 
     async def enable(self, tenant: Tenant, endpoint_id: str) -> Endpoint:

@@ -21,7 +21,7 @@ from service.tasks import Nudger
 from service.usecases.conflicts import LOST, Lost, retry_on_conflict
 from service.usecases.generations.concurrency import ReadQueue
 from service.usecases.tenants.authentication import UNKNOWN_KEY
-from service.usecases.trail.recording import note
+from service.usecases.trail.recording import note, note_values
 
 #: The most deliveries that one call replays. Its cursor is the start of the next call.
 REPLAY_LIMIT: Final = 500
@@ -120,6 +120,7 @@ class DeliveryService:
                 raise Conflict("The endpoint of this delivery is disabled or deleted.")
             replayed, now = await self._replay(delivery), await self._load(tenant, delivery_id)
             unchanged = now.version == delivery.version  # it was pending already
+            note_values(status=(delivery.status, now.status))
             return now if replayed or unchanged else LOST
 
         redelivered = await retry_on_conflict(attempt)

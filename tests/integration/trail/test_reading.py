@@ -12,6 +12,7 @@ from service.domain.operator import Role
 from service.runtime import Runtime
 from service.store import keys
 from service.store.trail.trail import TrailStore
+from service.usecases.trail.recording import note_target
 from tests.integration.trail.test_acts import operator_of
 from tests.support import factories
 from tests.support.trail import links
@@ -27,8 +28,8 @@ def runtime(app: FastAPI) -> Runtime:
 
 async def acts(runtime: Runtime, count: int, **changes: Any) -> None:
     for number in range(count):
-        async with runtime.trail.act(factories.actor(**changes), f"act_{number % 3}", target=f"t{number}"):
-            pass
+        async with runtime.trail.act(factories.actor(**changes), f"act_{number % 3}"):
+            note_target(f"t{number}")
 
 
 async def test_trail_pages_have_all_entries_once(operator: httpx.AsyncClient, runtime: Runtime) -> None:

@@ -26,7 +26,7 @@ from service.usecases.operations.bulk.kinds import Kind, Outcome
 from service.usecases.operations.bulk.preview import Preview, Previews
 from service.usecases.operations.bulk.selections import Selections
 from service.usecases.operations.bulk.starters import Starters
-from service.usecases.trail.recording import note, note_target
+from service.usecases.trail.recording import note, note_target, note_values
 from service.usecases.trail.trail import Trail
 
 #: One claim of the job works this long, so that other items of the sweep are processed too.
@@ -99,7 +99,9 @@ class BulkJobs:
         note(kind=kind.value, filter=wanted.to_json().decode(), matched=found.matched, joined=begun.result == "joined")
         self._log.warning("bulk_job_started", job_id=begun.job_id, kind=kind.value, matched=found.matched)
         self._nudger.nudge_all((WorkQueue.SWEEP,))
-        return await self.get(begun.job_id)
+        job = await self.get(begun.job_id)
+        note_values(state=(None, job.state))
+        return job
 
     async def get(self, job_id: str, *, tenant_id: str | None = None) -> BulkJob:
         """Return a job. ``tenant_id``: only one that this tenant has started. Raises NotFound."""
@@ -118,7 +120,9 @@ class BulkJobs:
         note_target(job_id, tenant_id=job.selection.tenant_id)
         if await self._store.stop(job_id, reason, now=self._clock()):
             self._nudger.nudge_all((WorkQueue.SWEEP,))
-        return await self.get(job_id)
+        stopped = await self.get(job_id)
+        note_values(state=(job.state, stopped.state), stop_reason=(job.stop_reason, stopped.stop_reason))
+        return stopped
 
     async def continue_job(self, name: str) -> None:
         """Continue a job of the sweep for ``_CLAIM_SECONDS``. The rest is due again at once."""
