@@ -368,7 +368,7 @@ class TooManyTests(TooMany):
 
 
 class TooManyActs(TooMany):
-    code, title = "too_many_changes", "Too many changes of configuration today"
+    code, title = "too_many_changes", "Too many changes of configuration"
 
 
 class Unavailable(GatewayError):

@@ -323,6 +323,8 @@ _READABLE: Final = f"{state('gateway_redis_up')} == 1"
 
 _REFUSED_TOKENS: Final = or_zero(increase("gateway_operator_logins_refused_total", over="15m"))
 _REFUSED_ROLES: Final = or_zero(increase("gateway_acts_total", where='outcome="refused", actor="operator"', over="15m"))
+_REFUSED_LOGINS: Final = or_zero(increase("gateway_console_logins_refused_total", over="15m"))
+_NO_KEYS: Final = increase("gateway_key_sets_unavailable_total", by="of", over="15m")
 _OPERATORS: Final = (
     Alert(
         "AuditTrailBroken",
@@ -337,6 +339,22 @@ _OPERATORS: Final = (
         "{{ $value | humanize }} calls of operators were refused in 15 minutes",
         "Calls with a token that is not valid, or of operators whose role does not allow the call.",
         f"({_REFUSED_TOKENS}) + ({_REFUSED_ROLES}) > 20",
+    ),
+    Alert(
+        "ConsoleLoginsRefused",
+        "ticket",
+        "{{ $value | humanize }} logins to the console were refused in 15 minutes",
+        "By keys, tokens, links or accounts that are not valid, or because an address tried too often.",
+        f"({_REFUSED_LOGINS}) > 20",
+    ),
+    Alert(
+        "KeySetsUnavailable",
+        "ticket",
+        "Public keys of {{ $labels.of }} cannot be fetched",
+        "Tokens are verified with the last keys for an hour. After that, or where an issuer has new keys, callers "
+        "with its tokens are refused.",
+        f"{_NO_KEYS} > 5",
+        "5m",
     ),
 )
 _PROCESSES: Final = (

@@ -146,8 +146,23 @@ ACTS = Counter(
     "Acts of operators and managing acts of tenants in the audit trail, by kind of actor and outcome.",
     ("actor", "outcome"),
 )
+ACTS_REFUSED = Counter(
+    "gateway_acts_refused",
+    "Changes by tenants that were refused because of a tenant's share of the audit trail: daily or stored.",
+    ("limit",),
+)
 OPERATOR_LOGINS_REFUSED = Counter(
     "gateway_operator_logins_refused", "Calls and logins of operators with a token that is not valid."
+)
+CONSOLE_LOGINS_REFUSED = Counter(
+    "gateway_console_logins_refused",
+    "Refused logins to the console: secret (a key, a token or a JWT), link, openid, or limit (too many attempts).",
+    ("way",),
+)
+KEY_SETS_UNAVAILABLE = Counter(
+    "gateway_key_sets_unavailable",
+    "Failed fetches of public keys: of issuers that tenants trust, and of the provider of OpenID Connect.",
+    ("of",),
 )
 RECONCILIATIONS = Counter(
     "gateway_reconciliations",

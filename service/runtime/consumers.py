@@ -14,6 +14,7 @@ from service.media.clips.measurer import Measurer
 from service.media.decoder_slots import DecoderSlots
 from service.runtime.connections import Connections, Stores
 from service.store.queues.leases import LeaseStore
+from service.store.trail.trail import TenantShare
 from service.store.webhooks.deliveries import Caps
 from service.tasks import Nudger
 from service.usecases.generations.byte_limits import ByteLimiter
@@ -107,7 +108,8 @@ def build_core(settings: Settings, connections: Connections) -> Core:
         reads,
         clock=clock,
     )
-    trail = Trail(stores.trail, tenant_daily_acts=settings.tenant_daily_acts, clock=clock)
+    share = TenantShare(settings.tenant_daily_acts, settings.tenant_trail_entries)
+    trail = Trail(stores.trail, share=share, clock=clock)
     audit = Audit(stores.ledger, stores.generation_lists, stores.in_flight, clock=clock)
     return Core(
         settings=settings,

@@ -278,7 +278,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "operators.note_use": Operation(
         lambda w: w.stores.operators.note_use(w.revoked.id, "2026-01-31T09:30Z"), waits=False
     ),
-    "trail.begin": Operation(lambda w: w.stores.trail.begin("act_1", factories.trail_entry(), daily_limit=None)),
+    "trail.begin": Operation(lambda w: w.stores.trail.begin("act_1", factories.trail_entry(), share=None)),
     "trail.append": Operation(lambda w: w.stores.trail.append("act_1", factories.trail_entry(), once=False)),
     "trail_checks.take_turn": Operation(lambda w: w.stores.trail_checks.take_turn(MINUTE), waits=False),
     "trail_checks.keep_verified": Operation(

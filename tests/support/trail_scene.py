@@ -4,7 +4,9 @@ Objects are made by use cases outside of an act, so that they leave no entries.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from datetime import datetime
+from functools import partial
+from typing import Any, Final, Protocol
 
 from service.clock import Clock
 from service.domain import end_user
@@ -62,7 +64,7 @@ class Scene:
         )
         g = (await self.runtime.generations.creator.create(await self.tenant(), request)).generation
         for move in _MOVES[self._generation]:
-            moved = await self.runtime.transitions.apply(g.id, lambda g, move=move: move(g, self.clock()))
+            moved = await self.runtime.transitions.apply(g.id, partial(move, now=self.clock()))
             assert moved is not None
             g = moved
         return g
@@ -160,17 +162,31 @@ _VALUES: Final[dict[str, Callable[[Scene], Awaitable[str]]]] = {
     "bulk_job_id": _job,
 }
 
-Move = Callable[[Generation, Any], Generation]
-_SUBMITTING: Final[Move] = lambda g, now: g.submitting(now)  # noqa: E731
-_UNCONFIRMED: Final[tuple[Move, ...]] = (_SUBMITTING, lambda g, _: g.unconfirmed())
+
+class Move(Protocol):
+    def __call__(self, g: Generation, /, *, now: datetime) -> Generation: ...
+
+
+def _submitting(g: Generation, /, *, now: datetime) -> Generation:
+    return g.submitting(now)
+
+
+def _unconfirmed(g: Generation, /, *, now: datetime) -> Generation:
+    return g.unconfirmed()
+
+
+def _submitted(g: Generation, /, *, now: datetime) -> Generation:
+    return g.submitted(factories.request_id())
+
+
+def _succeeded(g: Generation, /, *, now: datetime) -> Generation:
+    return g.succeeded(factories.output(), COST, now)
+
+
 _MOVES: Final[dict[str, tuple[Move, ...]]] = {
     "queued": (),
-    "unconfirmed": _UNCONFIRMED,
-    "ended": (
-        _SUBMITTING,
-        lambda g, _: g.submitted(factories.request_id()),
-        lambda g, now: g.succeeded(factories.output(), COST, now),
-    ),
+    "unconfirmed": (_submitting, _unconfirmed),
+    "ended": (_submitting, _submitted, _succeeded),
 }
 
 

@@ -80,6 +80,24 @@ INTERNALS: Final = Board(
                     limits=Limits(20, 20),
                 ),
                 Panel(
+                    "Refused logins and changes",
+                    "In 15 minutes: logins to the console by way, and changes of tenants beyond their shares of the "
+                    "audit trail.",
+                    "none",
+                    [
+                        Query(increase("gateway_console_logins_refused_total", by="way", over="15m"), "login: {{way}}"),
+                        Query(increase("gateway_acts_refused_total", by="limit", over="15m"), "share: {{limit}}"),
+                    ],
+                    limits=Limits(20, 20),
+                ),
+                Panel(
+                    "Failed fetches of public keys",
+                    "In 15 minutes: keys of issuers that tenants trust, and of the provider of OpenID Connect.",
+                    "none",
+                    [Query(increase("gateway_key_sets_unavailable_total", by="of", over="15m"), "{{of}}")],
+                    limits=Limits(5, 5),
+                ),
+                Panel(
                     "Breaks of the audit trail",
                     "Places where the hash chain of the audit trail is broken. `audit --trail` lists them.",
                     "none",

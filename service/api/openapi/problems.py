@@ -139,7 +139,7 @@ _OCCURRENCES: Final = {
     "new_end_users_limited": ("Daily limit of new end users reached (1000 today).", "/v1/generations"),
     "deliveries_full": ("100000 webhook deliveries are stored, as many as may.", "/v1/generations"),
     "too_many_changes": (
-        "More than 10000 changes of configuration today.",
+        "This tenant has made 10000 changes of configuration today (UTC).",
         f"/v1/webhook-endpoints/{v.ENDPOINT_ID}",
     ),
     "too_many_tests": ("20 test events are not delivered yet.", f"/v1/webhook-endpoints/{v.ENDPOINT_ID}/test"),

@@ -52,6 +52,15 @@ class AccessSettings(BaseModel):
             "trail.",
         ),
     ] = 10_000
+    tenant_trail_entries: Annotated[
+        int,
+        Field(
+            ge=1_000,
+            le=10_000_000,
+            description="Entries of the audit trail about a tenant (1 kB each) above which the tenant can make no more "
+            "changes of configuration. Operators can; entries leave the trail after `GATEWAY_TRAIL_RETENTION`.",
+        ),
+    ] = 100_000
     console: Annotated[
         bool,
         Field(

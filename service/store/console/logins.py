@@ -35,12 +35,23 @@ class ConsoleLoginStore:
     async def count(self, address: str, now: datetime) -> timedelta | None:
         """Count an attempt of an address, and of all. Return when the next one is allowed; None: this one is.
 
-        An address beyond its own limit does not count for all.
+        An address beyond its own limit does not count for all. While the attempts of all are used up, none is counted
+        of an address: so at most ``_OF_ALL`` addresses have a key, however many an attacker has.
         """
+        wait = await self._wait_of_all(now)
+        if wait is not None:
+            return wait
         for name, (per_minute, burst) in ((address, _OF_ADDRESS), ("", _OF_ALL)):
-            allowed, _, wait, _ = await rates.count(
+            allowed, _, microseconds, _ = await rates.count(
                 self._redis, keys.console_attempts(name), now, interval_us=_MINUTE // per_minute, burst=burst
             )
             if not allowed:
-                return timedelta(microseconds=wait)
+                return timedelta(microseconds=microseconds)
         return None
+
+    async def _wait_of_all(self, now: datetime) -> timedelta | None:
+        """Return when an attempt of any address is allowed again; None: one is."""
+        per_minute, burst = _OF_ALL
+        due = await self._redis.execute("GET", keys.console_attempts(""))
+        wait = timedelta(microseconds=int(due or 0) - (burst - 1) * _MINUTE // per_minute - int(now.timestamp() * 1e6))
+        return wait if wait > timedelta() else None

@@ -1,8 +1,9 @@
 """Writes of the audit trail: the acts that have begun and not ended, and the chained entries of those that have."""
 
 import asyncio
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, Literal, cast
 
 from service.domain.budgets import day
 from service.domain.chain import GENESIS, Link, chained
@@ -18,6 +19,20 @@ _ATTEMPTS: Final = 50
 _DAY_SECONDS: Final = 24 * 3600
 
 
+Begun = Literal["begun", "daily", "stored"]
+
+
+@dataclass(frozen=True, slots=True)
+class TenantShare:
+    """What one tenant may take of the trail, which all share.
+
+    ``daily``: acts of the tenant in a day. ``stored``: entries about the tenant; above, only operators add to them.
+    """
+
+    daily: int
+    stored: int
+
+
 class TrailStore:
     """Begins acts and appends their entries."""
 
@@ -27,22 +42,27 @@ class TrailStore:
         self._last = (0, GENESIS)
         self._appending = asyncio.Lock()
 
-    async def begin(self, act_id: str, entry: Entry, *, daily_limit: int | None) -> bool:
-        """Store an act that begins; False: its tenant has reached ``daily_limit``."""
-        counted = daily_limit is not None and entry.tenant_id is not None
-        acts = keys.acts_of_tenant(str(entry.tenant_id), day(entry.at)) if counted else keys.TRAIL_PENDING
-        return bool(
-            await self._redis.run(
-                _BEGIN,
-                {"trail_pending": keys.TRAIL_PENDING, "acts": acts},
-                {
-                    "act_id": act_id,
-                    "record": ENTRY.dump_json(entry, exclude_defaults=True),
-                    "daily_limit": "" if daily_limit is None else daily_limit,
-                    "retention_seconds": _DAY_SECONDS,
-                },
-            )
+    async def begin(self, act_id: str, entry: Entry, *, share: TenantShare | None) -> Begun:
+        """Store an act that begins, unless its tenant has reached a limit of ``share``; None: an operator acts."""
+        counted = share is not None and entry.tenant_id is not None
+        tenant_id = str(entry.tenant_id)
+        reply: bytes = await self._redis.run(
+            _BEGIN,
+            {
+                "trail_pending": keys.TRAIL_PENDING,
+                "acts": keys.acts_of_tenant(tenant_id, day(entry.at)) if counted else keys.TRAIL_PENDING,
+                "tenant_trail": keys.trail_of_tenant(tenant_id) if counted else keys.TRAIL_PENDING,
+            },
+            {
+                "act_id": act_id,
+                "record": ENTRY.dump_json(entry, exclude_defaults=True),
+                "daily_limit": "" if share is None else share.daily,
+                "stored_limit": "" if share is None else share.stored,
+                "counter_seconds": _DAY_SECONDS,
+                "retention_ms": self._retention // timedelta(milliseconds=1),
+            },
         )
+        return cast("Begun", reply.decode())
 
     async def append(self, act_id: str, entry: Entry, *, once: bool = True) -> Link | None:
         """Append the entry of an act that has ended. None: the act has an entry already.

@@ -2,12 +2,12 @@
 
 import ipaddress
 import secrets
-from typing import Final
+from typing import Final, Literal
 
 from service.clock import Clock
 from service.domain.console_session import Subject
 from service.errors import RateLimited, Unauthenticated
-from service.observability import log
+from service.observability import log, metrics
 from service.store.console.logins import ConsoleLoginStore
 from service.usecases.console.identity import Identities
 
@@ -30,11 +30,11 @@ class ConsoleLogin:
         """Return whom a key or token identifies. Raises Unauthenticated, RateLimited."""
         await self._count(address)
         if not 0 < len(text) <= _LONGEST_TEXT:
-            raise self._refused(address)
+            raise self._refused("secret", address)
         try:
             subject = await self._identities.of_text(text)
         except Unauthenticated:
-            raise self._refused(address) from None
+            raise self._refused("secret", address) from None
         return self._accepted(subject, address)
 
     async def by_ticket(self, ticket: str, *, address: str | None) -> Subject:
@@ -42,7 +42,7 @@ class ConsoleLogin:
         await self._count(address)
         subject = await self._store.take(ticket) if 0 < len(ticket) <= _LONGEST_TEXT else None
         if subject is None:
-            raise self._refused(address)
+            raise self._refused("link", address)
         return self._accepted(subject, address)
 
     async def count_attempt(self, address: str | None) -> None:
@@ -62,10 +62,12 @@ class ConsoleLogin:
     async def _count(self, address: str | None) -> None:
         wait = await self._store.count(_network(address), self._clock())
         if wait is not None:
+            metrics.CONSOLE_LOGINS_REFUSED.labels("limit").inc()
             raise RateLimited("Too many login attempts.", retry_after=wait.total_seconds())
 
-    def _refused(self, address: str | None) -> Unauthenticated:
-        log.get(__name__).warning("console_login_refused", client=address)
+    def _refused(self, way: Literal["secret", "link"], address: str | None) -> Unauthenticated:
+        metrics.CONSOLE_LOGINS_REFUSED.labels(way).inc()
+        log.get(__name__).warning("console_login_refused", way=way, client=address)
         return Unauthenticated(REFUSED)
 
     def _accepted(self, subject: Subject, address: str | None) -> Subject:

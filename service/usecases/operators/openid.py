@@ -90,7 +90,7 @@ class OpenIdLogins:
             claims = await self._claims(response, login)
             operator = await self._operator(claims, address, request_id)
         except LoginRefused as refusal:
-            metrics.OPERATOR_LOGINS_REFUSED.inc()
+            metrics.CONSOLE_LOGINS_REFUSED.labels("openid").inc()
             _log.warning("openid_login_refused", reason=refusal.reason, error=refusal.detail, client=address)
             raise
         _log.info("openid_login", operator=operator.id, role=operator.role.value, client=address)

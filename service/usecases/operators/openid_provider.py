@@ -25,7 +25,7 @@ from service.domain.openid.pending import PendingLogin
 from service.errors import Unavailable
 from service.net.key_set_fetcher import FetchFailed
 from service.net.openid_fetcher import OpenIdFetcher
-from service.observability import log
+from service.observability import log, metrics
 from service.usecases.operators.login_refused import LoginRefused, shown_code
 from service.usecases.tenants.key_sets import KeySets
 
@@ -55,7 +55,7 @@ class OpenIdProvider:
     def __init__(self, client: OpenIdClient, fetcher: OpenIdFetcher, *, clock: Clock) -> None:
         self._client = client
         self._fetcher = fetcher
-        self._keys = KeySets(fetcher, clock=clock)
+        self._keys = KeySets(fetcher, clock=clock, of="openid")
         self._clock = clock
         self._metadata: ProviderMetadata | None = None
         self._next_fetch: datetime | None = None
@@ -118,6 +118,7 @@ class OpenIdProvider:
             self._metadata = parse_metadata(content, self._client.issuer)
             self._next_fetch = now + _FRESH_FOR
         except (FetchFailed, MetadataFault) as fault:
+            metrics.KEY_SETS_UNAVAILABLE.labels("openid").inc()
             _log.warning("openid_provider_unavailable", url=discovery_url(self._client.issuer), error=str(fault))
             self._next_fetch = now + _RETRY_AFTER
 

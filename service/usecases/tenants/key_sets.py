@@ -6,7 +6,7 @@ does not have, at most every ten seconds. While its URL fails, the last one is u
 
 import asyncio
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 from service.clock import Clock
 from service.domain.identity.key_sets import KeySet, KeySetFault, VerificationKey, parse_key_set
@@ -14,7 +14,7 @@ from service.domain.identity.tokens import Token
 from service.domain.identity.trusted_issuer import TrustedIssuer
 from service.errors import Unavailable
 from service.net.key_set_fetcher import FetchFailed
-from service.observability import log
+from service.observability import log, metrics
 from service.usecases.tenants.lookup_cache import insert
 
 FRESH_FOR: Final = timedelta(minutes=5)
@@ -57,9 +57,13 @@ class _Source:
 class KeySets:
     """The key sets of a process."""
 
-    def __init__(self, fetcher: Fetcher, *, clock: Clock) -> None:
+    def __init__(
+        self, fetcher: Fetcher, *, clock: Clock, of: Literal["tenant_issuer", "openid"] = "tenant_issuer"
+    ) -> None:
+        """``of``: whose keys they are, for the metric. The issuer is no label: tenants choose it."""
         self._fetcher = fetcher
         self._clock = clock
+        self._of = of
         self._sources: dict[str, _Source] = {}
         self._fetches = asyncio.Semaphore(_CONCURRENT_FETCHES)
 
@@ -122,6 +126,7 @@ class KeySets:
         except (KeySetFault, FetchFailed) as fault:
             if str(fault) != source.fault:
                 _log.warning("key_set_unavailable", url=url, error=str(fault))
+            metrics.KEY_SETS_UNAVAILABLE.labels(self._of).inc()
             source.fault = str(fault)
         finally:
             source.task = None

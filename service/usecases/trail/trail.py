@@ -7,8 +7,8 @@ entry is appended later, with the outcome ``unknown``.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
-from typing import Final
+from datetime import UTC, datetime, time, timedelta
+from typing import Final, Literal
 
 from service.clock import Clock
 from service.domain import ids
@@ -16,7 +16,7 @@ from service.domain.actor import Actor, ActorKind
 from service.domain.trail import Entry, Outcome, known_form
 from service.errors import GatewayError, StoreUnavailable, TooManyActs
 from service.observability import log, metrics
-from service.store.trail.trail import TrailStore
+from service.store.trail.trail import TenantShare, TrailStore
 from service.usecases.trail import recording
 from service.usecases.trail.recording import Act
 
@@ -26,9 +26,9 @@ _SERVER_FAULT: Final = 500
 
 
 class Trail:
-    def __init__(self, store: TrailStore, *, tenant_daily_acts: int, clock: Clock) -> None:
+    def __init__(self, store: TrailStore, *, share: TenantShare, clock: Clock) -> None:
         self._store = store
-        self._tenant_daily_acts = tenant_daily_acts
+        self._share = share
         self._clock = clock
         self._log = log.get(__name__)
 
@@ -46,7 +46,7 @@ class Trail:
 
         Raises:
             StoreUnavailable: the act cannot be recorded, so it must not begin.
-            TooManyActs: the tenant that acts has reached its limit of a day.
+            TooManyActs: the tenant that acts has reached one of its limits.
 
         """
         act = await self.begin(actor, action, target=target, tenant_id=tenant_id, reason=reason)
@@ -80,11 +80,26 @@ class Trail:
             tenant_id=actor.tenant_id or _tenant_id(tenant_id),
             reason=reason,
         )
-        limit = None if actor.tenant_id is None else self._tenant_daily_acts
-        if not await self._store.begin(act.id, _entry(act, Outcome.UNKNOWN), daily_limit=limit):
-            raise TooManyActs(f"More than {self._tenant_daily_acts} changes of configuration today.")
+        share = None if actor.tenant_id is None else self._share
+        begun = await self._store.begin(act.id, _entry(act, Outcome.UNKNOWN), share=share)
+        if begun != "begun":
+            raise self._refused(begun, now)
         recording.set_current(act)
         return act
+
+    def _refused(self, limit: Literal["daily", "stored"], now: datetime) -> TooManyActs:
+        metrics.ACTS_REFUSED.labels(limit).inc()
+        tomorrow = datetime.combine(now.date() + timedelta(days=1), time(), UTC)
+        wait = (tomorrow - now).total_seconds()
+        if limit == "daily":
+            return TooManyActs(
+                f"This tenant has made {self._share.daily} changes of configuration today (UTC).", retry_after=wait
+            )
+        return TooManyActs(
+            f"The audit trail has {self._share.stored} entries about this tenant, the most that it may have. Older "
+            "ones expire; until then an operator makes the changes.",
+            retry_after=wait,
+        )
 
     async def end(self, act: Act, error: BaseException | None = None) -> None:
         """Append the entry of an act. If Redis is unavailable, the entry is appended later, as ``unknown``."""

@@ -13,11 +13,13 @@ from service.domain.actor import ActorKind
 from service.domain.console_session import IDLE, LINK_LIFETIME, LONGEST, MOST_SESSIONS, ConsoleSession, Subject
 from service.domain.operator import Operator, OperatorToken, Role
 from service.domain.tenant import Scope, Tenant
+from service.observability import metrics
 from service.store import keys
 from service.store.redis.client import Redis
 from service.usecases.console.login import REFUSED
 from tests.support.console import ADMIN, LOGIN_COOKIE, SESSION_COOKIE, Browser, browser_of
 from tests.support.factories import ADMIN_TOKEN, Clock
+from tests.support.metric_values import value
 
 WRONG = {
     "empty": "",
@@ -91,6 +93,26 @@ async def test_login_attempts_of_all_addresses_are_limited(app: FastAPI, clock: 
     counted = [await login._store.count(f"192.0.2.{number}", clock()) for number in range(201)]
 
     assert [wait for wait in counted if wait is not None] == [timedelta(milliseconds=100)]
+
+
+async def test_addresses_beyond_the_limit_of_all_store_nothing(app: FastAPI, clock: Clock) -> None:
+    login, redis = app.state.runtime.console.login, app.state.runtime.redis
+    for number in range(200):
+        assert await login._store.count(f"192.0.2.{number}", clock()) is None
+    assert await login._store.count("198.51.100.1", clock()) == timedelta(milliseconds=100)
+
+    assert await redis.execute("EXISTS", keys.console_attempts("198.51.100.1")) == 0
+    assert await redis.execute("PTTL", keys.console_attempts("192.0.2.1")) <= 60_000
+
+
+async def test_refused_logins_are_counted_by_way(app: FastAPI, browser: Browser) -> None:
+    before = {way: value(metrics.CONSOLE_LOGINS_REFUSED.labels(way)) for way in ("secret", "link", "limit")}
+    await follow(browser, "unknown")
+    for secret in [*WRONG.values(), *"wxyz"]:
+        await browser.log_in(secret)
+
+    found = {way: value(metrics.CONSOLE_LOGINS_REFUSED.labels(way)) - count for way, count in before.items()}
+    assert found == {"secret": len(WRONG) + 3, "link": 1, "limit": 1}
 
 
 async def test_login_link_works_once(app: FastAPI, browser: Browser) -> None:

@@ -28,7 +28,7 @@ from service.store.redis.client import Redis
 from service.store.tenants.sealing import Purpose, Sealer
 from service.store.tenants.tenants import TenantStore
 from service.store.trail.reading import TrailReader
-from service.store.trail.trail import TrailStore
+from service.store.trail.trail import TenantShare, TrailStore
 from service.store.webhooks.deliveries import DeliveryStore
 from tests.support import factories
 from tests.support.factories import NOW
@@ -385,7 +385,7 @@ async def test_script_on_restarted_server_is_loaded_again(redis: Redis) -> None:
 async def test_append_races_make_one_chain(racers: list[Redis]) -> None:
     stores = [TrailStore(redis, retention=timedelta(days=400)) for redis in racers]
     for n, store in enumerate(stores):
-        await store.begin(f"act_{n}", factories.trail_entry(), daily_limit=None)
+        await store.begin(f"act_{n}", factories.trail_entry(), share=None)
 
     await asyncio.gather(*(store.append(f"act_{n}", factories.trail_entry()) for n, store in enumerate(stores)))
 
@@ -397,7 +397,7 @@ async def test_append_races_make_one_chain(racers: list[Redis]) -> None:
 
 async def test_append_races_of_one_act_are_recorded_once(racers: list[Redis]) -> None:
     stores = [TrailStore(redis, retention=timedelta(days=400)) for redis in racers]
-    await stores[0].begin("act_1", factories.trail_entry(), daily_limit=None)
+    await stores[0].begin("act_1", factories.trail_entry(), share=None)
 
     done = await asyncio.gather(*(store.append("act_1", factories.trail_entry()) for store in stores))
 
@@ -408,6 +408,7 @@ async def test_begin_races_stop_at_the_limit_of_the_day(racers: list[Redis]) -> 
     entry = factories.trail_entry(tenant_id=factories.tenant().id)
     stores = [TrailStore(redis, retention=timedelta(days=400)) for redis in racers]
 
-    begun = await asyncio.gather(*(store.begin(f"act_{n}", entry, daily_limit=5) for n, store in enumerate(stores)))
+    share = TenantShare(5, 100)
+    begun = await asyncio.gather(*(store.begin(f"act_{n}", entry, share=share) for n, store in enumerate(stores)))
 
-    assert sum(begun) == 5
+    assert begun.count("begun") == 5

@@ -9,14 +9,18 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from pydantic import SecretStr
 
 from service.cli.dev.embedded_redis import EmbeddedRedis
 from service.config.settings import Settings
+from service.domain.actor import ActorKind
+from service.domain.console_session import Subject
 from service.domain.tenant import Tenant
 from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime
-from tests.support import factories, pictures
+from tests.conftest import client_of
+from tests.support import factories, pictures, tokens
 from tests.support.factories import Clock, create_body
 from tests.support.receiver import Receiver
 from tests.support.waiting import Patience, process_due
@@ -31,6 +35,11 @@ MARKS = {
     "idempotency key": "marked-idempotency-key",
     "URL of a webhook endpoint": "marked-endpoint-url",
     "headers of a webhook endpoint": "marked-endpoint-header",
+    "name of an operator": "marked-operator",
+    "audience of a trusted issuer": "marked-audience",
+    "subject of a service's token": "marked-subject",
+    "reason of an act": "marked-reason",
+    "name of a console session's local user": "marked-local-user",
     "fal key": "marked-fal-key-secret",
     "secret key": factories.SECRET_KEY,
     "admin token": factories.ADMIN_TOKEN,
@@ -103,6 +112,36 @@ async def lived(api: httpx.AsyncClient, runtime: Runtime, clock: Clock, receiver
     }
 
 
+async def managed(app: FastAPI, operator: httpx.AsyncClient, tenant: Tenant, clock: Clock) -> dict[str, str]:
+    """Act as an operator, as a service and in the console; return the secrets of these acts."""
+    name, audience, subject = (
+        MARKS[key] for key in ("name of an operator", "audience of a trusted issuer", "subject of a service's token")
+    )
+    person = await operator.post("/admin/v1/operators", json={"name": name, "role": "operator"})
+    path = f"/admin/v1/operators/{person.raise_for_status().json()['id']}/tokens"
+    token = (await operator.post(path)).raise_for_status().json()["token"]
+    trusted = tokens.rule(audience=audience, subject=subject, scopes=["manage"])
+    (await operator.post(f"/admin/v1/tenants/{tenant.id}/issuers", json=trusted)).raise_for_status()
+    claims = tokens.claims_of_service(clock(), aud=audience, sub=subject)
+    service = tokens.signed(claims)
+    reason = {"reason": MARKS["reason of an act"]}
+    async with client_of(app, token) as ada, client_of(app, service) as robot:
+        (await ada.post("/admin/v1/pause", json=reason)).raise_for_status()
+        (await ada.post("/admin/v1/resume")).raise_for_status()
+        wanted = {"kind": "cancel", "filter": {"tenant_id": tenant.id, "end_user_id": MARKS["end user id"]}}
+        job = {**wanted, **reason, "previewed_at": clock().isoformat(), "expected": 0}
+        (await ada.post("/admin/v1/bulk", json=job)).raise_for_status()
+        assert (await robot.delete("/v1/webhook-endpoints/whe_1")).status_code == 404
+    console = app.state.runtime.console
+    user = Subject(ActorKind.LOCAL, MARKS["name of a console session's local user"])
+    return {
+        "operator's token": token.rpartition("_")[2][:40],
+        "token of a service": service.rpartition(".")[2],
+        "ticket of a login link": await console.login.issue_ticket(user),
+        "id of a console session": await console.sessions.begin(user),
+    }
+
+
 async def assert_shown(api: httpx.AsyncClient, endpoint_url: str, webhook_url: str) -> None:
     """The tenant sees what is encrypted in Redis."""
     listed = (await api.get("/v1/deliveries")).raise_for_status().json()["data"]
@@ -130,12 +169,20 @@ def append_only_file(folder: Path) -> bytes:
 
 
 async def test_redis_holds_what_the_table_says(
-    api: httpx.AsyncClient, runtime: Runtime, tenant: Tenant, clock: Clock, receiver: Receiver, tmp_path: Path
+    app: FastAPI,
+    api: httpx.AsyncClient,
+    operator: httpx.AsyncClient,
+    runtime: Runtime,
+    tenant: Tenant,
+    clock: Clock,
+    receiver: Receiver,
+    tmp_path: Path,
 ) -> None:
     """The append-only file has every write since the start, also of what was deleted since."""
     marks = {
         **MARKS,
         **await lived(api, runtime, clock, receiver),
+        **await managed(app, operator, tenant, clock),
         "webhook secret of a tenant": tenant.webhook_secret,
         "signing key of fal-style webhooks": tenant.fal_signing_key,
         "key of the pseudonyms": tenant.pseudonym_key,

@@ -9,10 +9,12 @@ import pytest
 
 from service.config.settings import Settings
 from service.domain.tenant import Tenant
+from service.observability import metrics
 from service.runtime import Runtime
 from service.usecases.tenants.key_sets import FETCH_INTERVAL, FRESH_FOR, KEPT_FOR
 from tests.support import factories
 from tests.support.factories import Clock
+from tests.support.metric_values import value
 from tests.support.tokens import IssuerServer, claims_of_service, issuer_server, key, later, public, rule, signed
 from tests.support.waiting import until
 
@@ -149,3 +151,18 @@ async def _fetched(server: IssuerServer, number: int) -> bool:
 
 async def _is_status(anonymous: httpx.AsyncClient, headers: dict[str, str], wanted: int) -> bool:
     return (await anonymous.get("/v1/me", headers=headers)).status_code == wanted
+
+
+async def test_failed_fetches_are_counted_without_the_issuer(
+    anonymous: httpx.AsyncClient, operator: httpx.AsyncClient, tenant: Tenant, clock: Clock
+) -> None:
+    counted = metrics.KEY_SETS_UNAVAILABLE.labels("tenant_issuer")
+    async with issuer_server() as server:
+        await trust(operator, tenant, server)
+        server.status = 500
+        before = value(counted)
+        for _ in range(3):
+            assert await status(anonymous) == 503
+            clock.advance(FETCH_INTERVAL)
+
+    assert value(counted) - before == 3

@@ -18,6 +18,7 @@ from service.domain.operator import Role
 from service.domain.trail import REDACTED, Outcome
 from service.errors import NotFound
 from service.runtime import Runtime, open_runtime
+from service.store.trail.trail import TenantShare
 from tests.conftest import client_of
 from tests.support import factories
 from tests.support.factories import Clock
@@ -162,7 +163,7 @@ async def test_trail_of_two_processes_is_one_chain(runtime: Runtime, settings: S
 
 async def test_tenant_with_too_many_acts_is_refused(connect: Connect, runtime: Runtime) -> None:
     api = await connect()
-    runtime.trail._tenant_daily_acts = 2
+    runtime.trail._share = TenantShare(2, 100)
     answers = [await api.delete("/v1/webhook-endpoints/whe_1") for _ in range(3)]
 
     assert [answer.status_code for answer in answers] == [404, 404, 429]

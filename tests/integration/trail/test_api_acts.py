@@ -76,7 +76,8 @@ async def clients(app: FastAPI, runtime: Runtime) -> AsyncIterator[dict[Role, ht
 
 
 def api_routes(app: FastAPI) -> list[Any]:
-    return [route for route in app.routes if hasattr(route, "methods") and not route.path.startswith("/console")]
+    routes: list[Any] = [*app.routes]
+    return [route for route in routes if hasattr(route, "methods") and not route.path.startswith("/console")]
 
 
 def audited(app: FastAPI, prefix: str) -> dict[str, AuditedRoute]:

@@ -72,6 +72,7 @@ EVERYTHING: dict[str, Any] = {
     "console_url": "http://localhost:8080",
     "trail_retention": timedelta(days=30),
     "tenant_daily_acts": 500,
+    "tenant_trail_entries": 5_000,
     "max_body_bytes": 2048,
     "max_upload_bytes": 4096,
     "max_inline_bytes": 5000,
