@@ -69,6 +69,7 @@ class EndUsers:
     async def get(self, tenant: Tenant, end_user_id: str) -> EndUserEntry:
         """Return an end user. Raises NotFound if the tenant has none of this id, even if another tenant has."""
         pseudonym = end_user.pseudonym(tenant, end_user_id)
+        note_target(pseudonym)
         found = await self._lists.load(tenant.id, pseudonym, budgets.day(self._clock()))
         if not _is_known(found.record):
             raise NotFound(_UNKNOWN)

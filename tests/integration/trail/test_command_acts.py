@@ -97,10 +97,10 @@ RECORDED: dict[str, tuple[str, Options]] = {
     "deliveries replay": ("replay_delivery", _WHY),
     "drain": ("drain_gateway", ["--timeout", "0", *_WHY]),
     "end-users block": ("block_end_user_of_tenant", _WHY),
-    "end-users erase": ("erase_end_user_of_tenant", ["--yes"]),
+    "end-users erase": ("erase_end_user_of_tenant", ["--yes", *_WHY]),
     "end-users erasure": ("read_erasure_of_tenant", []),
     "end-users list": ("list_end_users_of_tenant", []),
-    "end-users show": ("read_end_user_of_tenant", []),
+    "end-users show": ("list_end_users_of_tenant", []),
     "end-users unblock": ("unblock_end_user_of_tenant", _WHY),
     "endpoints disable": ("disable_endpoint", _WHY),
     "endpoints enable": ("enable_endpoint", _WHY),
@@ -139,7 +139,6 @@ RECORDED: dict[str, tuple[str, Options]] = {
 OWN_ACTS = {
     "create_login_link": Act(is_read=True),
     "read_account_usage": Act(is_read=True),
-    "read_end_user_of_tenant": Act(is_read=True),
     "rotate_secret_key": Act(facts=("tenants",)),
 }
 #: Acts on the gateway as a whole.
