@@ -107,7 +107,11 @@ def test_every_operation_for_managers_is_recorded(app: FastAPI) -> None:
 
 
 async def test_each_admin_act_leaves_one_entry(
-    app: FastAPI, runtime: Runtime, clients: dict[Role, httpx.AsyncClient], clock: Clock
+    app: FastAPI,
+    runtime: Runtime,
+    clients: dict[Role, httpx.AsyncClient],
+    clock: Clock,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     for name, route in audited(app, "/admin/v1").items():
         act = ADMIN_ACTS[name]
@@ -115,7 +119,7 @@ async def test_each_admin_act_leaves_one_entry(
         entry = await entry_of(route, act, scene, clients[Role.ADMIN])
         assert (entry.actor.kind, entry.actor.name, entry.actor.role) == ("operator", "Ada", Role.ADMIN), name
         assert entry.actor.token_id, name
-    await assert_no_secret(runtime)
+    await assert_no_secret(runtime, capfd.readouterr().err)
 
 
 async def test_each_admin_act_refused_by_role_leaves_one_entry(
@@ -133,7 +137,12 @@ async def test_each_admin_act_refused_by_role_leaves_one_entry(
         assert (entry.actor.role, entry.actor.address) == (Role.VIEWER, "127.0.0.1")
 
 
-async def test_each_act_of_a_tenant_leaves_one_entry(app: FastAPI, runtime: Runtime, clock: Clock) -> None:
+async def test_each_act_of_a_tenant_leaves_one_entry(
+    app: FastAPI,
+    runtime: Runtime,
+    clock: Clock,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     for name, route in audited(app, "/v1").items():
         scene = Scene(runtime, clock)
         tenant = await scene.tenant()
@@ -150,7 +159,7 @@ async def test_each_act_of_a_tenant_leaves_one_entry(app: FastAPI, runtime: Runt
         assert entry.tenant_id == tenant.id
         # Without a body and with an unknown id most are refused; the entry says which it was.
         assert [(each.action, each.outcome is Outcome.DONE) for each in again] == [(name, refused.is_success)]
-    await assert_no_secret(runtime)
+    await assert_no_secret(runtime, capfd.readouterr().err)
 
 
 async def entry_of(route: AuditedRoute, act: Act, scene: Scene, client: httpx.AsyncClient) -> Entry:

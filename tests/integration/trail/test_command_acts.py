@@ -183,6 +183,7 @@ async def test_each_command_leaves_one_entry(
     clock: Clock,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("GATEWAY_OPERATOR_TOKEN", await operator_token(runtime, Role.ADMIN))
     keys_file = tmp_path / "jwks.json"
@@ -216,7 +217,7 @@ async def test_each_command_leaves_one_entry(
         assert entry.reason == ("an incident" if "an incident" in words else None), name
         assert entry.changes.keys() >= {*act.changes} - _only_by_api(name), (name, entry.changes)
         assert entry.facts.keys() >= {*act.facts}, (name, entry.facts)
-    await assert_no_secret(runtime)
+    await assert_no_secret(runtime, capfd.readouterr().err)
 
 
 @pytest.mark.parametrize("name", ["pause", "tenants suspend", "keys create", "generations show", "console-login"])

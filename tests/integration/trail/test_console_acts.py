@@ -131,7 +131,12 @@ def test_every_console_route_is_in_one_class(app: FastAPI) -> None:
     ]
 
 
-async def test_each_console_act_leaves_one_entry(app: FastAPI, runtime: Runtime, clock: Clock) -> None:
+async def test_each_console_act_leaves_one_entry(
+    app: FastAPI,
+    runtime: Runtime,
+    clock: Clock,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     subject = await operator_subject(app, Role.ADMIN)
     async with browser_of(app, subject) as browser:
         token = await browser.token()
@@ -141,10 +146,15 @@ async def test_each_console_act_leaves_one_entry(app: FastAPI, runtime: Runtime,
             scene = Scene(runtime, clock, generation=act.generation)
             entry = await entry_of(route, act, scene, browser, token)
             assert (entry.actor.kind, entry.actor.id, entry.actor.role) == ("operator", subject.id, Role.ADMIN)
-    await assert_no_secret(runtime)
+    await assert_no_secret(runtime, capfd.readouterr().err)
 
 
-async def test_each_console_act_of_a_tenant_leaves_one_entry(app: FastAPI, runtime: Runtime, clock: Clock) -> None:
+async def test_each_console_act_of_a_tenant_leaves_one_entry(
+    app: FastAPI,
+    runtime: Runtime,
+    clock: Clock,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     for route in [each for each in session_routes(app) if each.is_recorded and not isinstance(each.needs, Role)]:
         act, scene = act_of(route), Scene(runtime, clock)
         assert act is not None
@@ -152,7 +162,7 @@ async def test_each_console_act_of_a_tenant_leaves_one_entry(app: FastAPI, runti
         async with browser_of(app, Subject(ActorKind.API_KEY, made.key.id)) as browser:
             entry = await entry_of(route, act, scene, browser, await browser.token())
         assert (entry.actor.kind, entry.actor.id, entry.tenant_id) == ("api_key", made.key.id, scene.tenant_id)
-    await assert_no_secret(runtime)
+    await assert_no_secret(runtime, capfd.readouterr().err)
 
 
 async def test_each_login_of_an_operator_leaves_one_entry(app: FastAPI, runtime: Runtime, browser: Browser) -> None:
