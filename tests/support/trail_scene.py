@@ -3,6 +3,7 @@
 Objects are made by use cases outside of an act, so that they leave no entries.
 """
 
+import json
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
@@ -10,9 +11,10 @@ from typing import Any, Final, Protocol
 
 from service.clock import Clock
 from service.domain import end_user
-from service.domain.bulk import BulkFilter, BulkKind
+from service.domain.bulk_request import NEW_BULK_JOB
 from service.domain.generation import Generation
 from service.domain.operator import Role
+from service.domain.request import parse
 from service.domain.tenant import Scope, Tenant
 from service.domain.webhook import EventType
 from service.domain.work_queue import WorkQueue
@@ -34,13 +36,15 @@ COST: Final = 700_000
 class Scene:
     """Objects of one act. Each path parameter has a value when it is asked for."""
 
-    def __init__(self, runtime: Runtime, clock: Clock, *, generation: str = "queued") -> None:
+    def __init__(
+        self, runtime: Runtime, clock: Clock, *, generation: str = "queued", tenant: Tenant | None = None
+    ) -> None:
         """``generation``: what the generation of this scene is like, a key of ``_MOVES``."""
         self.runtime = runtime
         self.clock = clock
         self.found: dict[str, str] = {}
         self._generation = generation
-        self._tenant: Tenant | None = None
+        self._tenant = tenant
 
     async def tenant(self) -> Tenant:
         if self._tenant is None:
@@ -95,12 +99,17 @@ async def _dead_delivery(scene: Scene) -> str:
 
 
 async def _job(scene: Scene) -> str:
-    tenant, jobs = await scene.tenant(), scene.runtime.operations.bulk_jobs
-    wanted = BulkFilter(tenant_id=tenant.id)
-    started = await jobs.start(
-        BulkKind.CANCEL, wanted, reason="a flood", actor=factories.actor(), previewed_at=scene.clock(), expected=1_000
-    )
-    return started.id
+    """Return a job that the tenant has started, which operators can stop too."""
+    tenant = await scene.tenant()
+    body = {
+        "kind": "replay",
+        "filter": {"tenant_id": tenant.id},
+        "reason": "a flood",
+        "previewed_at": scene.clock().isoformat(),
+        "expected": 1_000,
+    }
+    wanted = parse(NEW_BULK_JOB, json.dumps(body).encode())
+    return (await scene.runtime.operations.bulk_jobs.start(wanted, factories.actor(tenant_id=tenant.id))).id
 
 
 async def _issuer(scene: Scene) -> str:

@@ -41,6 +41,7 @@ class Trail:
         target: str | None = None,
         tenant_id: str | None = None,
         reason: str | None = None,
+        is_counted: bool = True,
     ) -> AsyncIterator[Act]:
         """Record what happens inside as one act.
 
@@ -49,7 +50,7 @@ class Trail:
             TooManyActs: the tenant that acts has reached one of its limits.
 
         """
-        act = await self.begin(actor, action, target=target, tenant_id=tenant_id, reason=reason)
+        act = await self.begin(actor, action, target=target, tenant_id=tenant_id, reason=reason, is_counted=is_counted)
         try:
             yield act
         except (Exception, asyncio.CancelledError) as error:
@@ -65,10 +66,12 @@ class Trail:
         target: str | None = None,
         tenant_id: str | None = None,
         reason: str | None = None,
+        is_counted: bool = True,
     ) -> Act:
         """Store an act that begins, and make it the current one. Raises as ``act``.
 
         ``target`` and ``tenant_id``: as the caller gave them. Texts that are no ids are not stored.
+        ``is_counted`` False: the end of an act of a tenant that was counted at its begin, which must not be refused.
         """
         now = self._clock()
         act = Act(
@@ -80,7 +83,7 @@ class Trail:
             tenant_id=actor.tenant_id or _tenant_id(tenant_id),
             reason=reason,
         )
-        share = None if actor.tenant_id is None else self._share
+        share = self._share if is_counted and actor.tenant_id is not None else None
         begun = await self._store.begin(act.id, _entry(act, Outcome.UNKNOWN), share=share)
         if begun != "begun":
             raise self._refused(begun, now)

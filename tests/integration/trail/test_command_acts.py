@@ -82,6 +82,12 @@ async def _of_tenant(scene: Scene) -> Words:
     return ["--tenant", await scene.value("tenant_id"), "--yes", *_WHY]
 
 
+async def _unconfirmed(scene: Scene) -> Words:
+    lost = Scene(scene.runtime, scene.clock, generation="unconfirmed", tenant=await scene.tenant())
+    await lost.value("generation_id")
+    return ["--tenant", await scene.value("tenant_id"), "--yes", *_WHY]
+
+
 async def _dead(scene: Scene) -> Words:
     await scene.value("delivery_id")
     return ["--tenant", await scene.value("tenant_id"), "--yes", *_WHY]
@@ -91,6 +97,7 @@ async def _dead(scene: Scene) -> Words:
 RECORDED: dict[str, tuple[str, Options]] = {
     "adjust": ("adjust_cost", ["--amount=-0.20", "--expected", "0.70", "--operator", "ann", *_WHY]),
     "bulk cancel": ("start_bulk_job", _of_tenant),
+    "bulk dismiss": ("start_bulk_job", _unconfirmed),
     "bulk replay": ("start_bulk_job", _dead),
     "bulk stop": ("stop_bulk_job", _WHY),
     "console-login": ("create_login_link", []),

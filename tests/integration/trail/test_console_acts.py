@@ -38,6 +38,12 @@ async def _bulk(scene: Scene) -> dict[str, Any]:
     return {"kind": "cancel", "filter": filtered, "previewed_at": scene.clock().isoformat(), "expected": "1", **_REASON}
 
 
+async def _replay(scene: Scene) -> dict[str, Any]:
+    await scene.value("delivery_id")
+    previewed = scene.clock().isoformat()
+    return {"kind": "replay", "filter": "{}", "previewed_at": previewed, "expected": "1", **_REASON}
+
+
 def _confirmed(**body: Any) -> Callable[[Scene], Awaitable[dict[str, Any]]]:
     """Return the form that a preview makes of the body of the same call of the API."""
 
@@ -87,6 +93,8 @@ ACTS = {
     "/oncall/tenants/{tenant_id}/issuers": Act(target="new", body=_issuer, changes=("issuer", "audience")),
     "/money/adjust": Act(target="generation_id", body=_adjustment, changes=("cost_micro_usd",), generation="ended"),
     "/oncall/bulk": Act(target="new", body=_bulk, changes=("state",)),
+    "/tenant/bulk": Act(target="new", body=_replay, changes=("state",)),
+    "/tenant/bulk/{bulk_job_id}/stop": Act(body=_REASON, changes=("stop_reason",)),
     "/tenant/generations/{generation_id}/cancel": Act(changes=("status",)),
     "/tenant/endpoints/{endpoint_id}/enable": Act(changes=("disabled.reason",), step=with_disabled_endpoint),
     "/tenant/endpoints/{endpoint_id}/disable": Act(changes=("disabled.reason",)),

@@ -5,6 +5,7 @@ repeats the step, whose acts change nothing the second time.
 """
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import Mapping
 from typing import Final
@@ -12,9 +13,10 @@ from typing import Final
 from service.clock import Clock
 from service.domain import ids
 from service.domain.actor import Actor
-from service.domain.bulk import MOST_ITEMS, BulkJob, BulkKind, BulkState, job_name, of_job
+from service.domain.bulk import MOST_ITEMS, BulkJob, BulkKind, BulkState, Selection, job_name, of_job
 from service.domain.bulk_request import BulkPreviewBody, NewBulkJob
 from service.domain.timestamps import in_range
+from service.domain.trail import REDACTED
 from service.domain.work_queue import WorkQueue
 from service.errors import Conflict, FieldError, GatewayError, Invalid, NotFound, Unavailable
 from service.observability import log
@@ -96,7 +98,7 @@ class BulkJobs:
         if begun.result == "busy":
             raise Conflict("Too many bulk jobs have not ended; start the next one when one of them has.")
         note_target(begun.job_id, tenant_id=wanted.tenant_id)
-        note(kind=kind.value, filter=wanted.to_json().decode(), matched=found.matched, joined=begun.result == "joined")
+        note(kind=kind.value, filter=_recorded(wanted), matched=found.matched, joined=begun.result == "joined")
         self._log.warning("bulk_job_started", job_id=begun.job_id, kind=kind.value, matched=found.matched)
         self._nudger.nudge_all((WorkQueue.SWEEP,))
         job = await self.get(begun.job_id)
@@ -193,8 +195,18 @@ class BulkJobs:
         """Record the end of a job in the audit trail, under its starter's name, and forget the work."""
         if job is not None:
             tenant_id, reason = job.selection.tenant_id, job.reason
-            async with self._trail.act(job.actor, "end_bulk_job", target=job_id, tenant_id=tenant_id, reason=reason):
+            async with self._trail.act(
+                job.actor, "end_bulk_job", target=job_id, tenant_id=tenant_id, reason=reason, is_counted=False
+            ):
                 note(state=job.state.value, matched=job.matched, done=job.done, skipped=job.skipped, failed=job.failed)
                 note(why=job.note)
             self._log.warning("bulk_job_ended", job_id=job_id, state=job.state.value, done=job.done, failed=job.failed)
         await self._due.remove(WorkQueue.SWEEP, job_name(job_id))
+
+
+def _recorded(wanted: Selection) -> str:
+    """Return the conditions for the audit trail, without values of metadata: they can be data of a person."""
+    found = wanted.to_dict()
+    if "metadata" in found:
+        found["metadata"] = [[name, REDACTED] for name, _ in found["metadata"]]
+    return json.dumps(found, ensure_ascii=False)
