@@ -3,11 +3,14 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain.chain import GENESIS, Break, Head, Link, Verified, chained
 
+BEFORE = "the hash of the entry before it is another one"
+RECORD = "its record does not have its hash"
 SIZES = st.integers(min_value=1, max_value=12)
 
 
@@ -80,3 +83,49 @@ def test_chain_entry_after_the_head_is_new() -> None:
     """An entry that was appended after the head was read is no break."""
     links, _ = chain(3)
     assert breaks(links, chain(2)[1]) == []
+
+
+def test_chain_hash_has_a_fixed_value() -> None:
+    """Computed with openssl. A change would break every stored chain."""
+    assert chained(GENESIS, 1, b"{}") == "857ee6299d26533d1f5f46c02209ae8bc34dc4898a8a9545493946b4ea59d6f3"
+
+
+LINKS, HEAD = chain(4)
+OTHER = "f" * 64
+
+
+@pytest.mark.parametrize(
+    ("links", "head", "found"),
+    [
+        ([*LINKS[:1], *LINKS[2:]], HEAD, Break(2, "entry 2 is missing: 3 follows")),
+        ([*LINKS[:1], *LINKS[3:]], HEAD, Break(2, "entry 2 is missing: 4 follows")),
+        ([*LINKS[:3], LINKS[1]], Head(2, LINKS[1].hash), Break(2, "entry 4 is missing: 2 follows")),
+        ([*LINKS[:2], replace(LINKS[2], before=OTHER)], Head(3, LINKS[2].hash), Break(3, BEFORE)),
+        ([*LINKS[:2], replace(LINKS[2], record=b"{}")], Head(3, LINKS[2].hash), Break(3, RECORD)),
+        (LINKS[:3], HEAD, Break(4, "it is missing; the last entry was 4")),
+        ([], HEAD, Break(1, "it is missing; the last entry was 4")),
+        (LINKS, replace(HEAD, hash=OTHER), Break(4, "the last entry has another hash than the head of the chain")),
+        (LINKS[1:], HEAD, Break(2, "the entries before it are missing; retention has removed 0")),
+        (LINKS[2:], replace(HEAD, trimmed=1), Break(3, "the entries before it are missing; retention has removed 1")),
+    ],
+)
+def test_chain_break_has_a_number_and_a_fault(links: list[Link], head: Head, found: Break) -> None:
+    assert breaks(links, head)[0] == found
+
+
+def test_chain_verification_continues_from_the_last_entry() -> None:
+    at = Verified()
+    for link in LINKS:
+        at, _ = at.after(link)
+        assert at == Verified(link.position, link.number, link.hash)
+    assert at.begun_at(LINKS[2], range(2, 3)) == (Verified("", 2, LINKS[1].hash), None)
+    assert at.begun_at(LINKS[0], range(1)) == (Verified("", 0, GENESIS), None)
+
+
+def test_chain_before_the_first_entry_is_genesis() -> None:
+    first = replace(LINKS[0], before=OTHER, hash=chained(OTHER, 1, LINKS[0].record))
+    assert breaks([first], Head(1, first.hash)) == [Break(1, BEFORE)]
+
+
+def test_link_has_its_time() -> None:
+    assert replace(LINKS[0], position="1700000000123-7").recorded_ms == 1_700_000_000_123

@@ -1,5 +1,7 @@
 """Ids sort by time, and no other text is an id."""
 
+import functools
+import operator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -81,6 +83,17 @@ def test_text_close_to_an_id_is_no_id(text: str) -> None:
 
 def test_ids_of_one_time_differ() -> None:
     assert len({ids.new("gen", NOW) for _ in range(1000)}) == 1000
+
+
+def test_id_has_80_random_bits() -> None:
+    made = [int.from_bytes(ids.packed(ids.new("gen", NOW))[6:]) for _ in range(500)]
+    assert functools.reduce(operator.or_, made) == 2**80 - 1
+    assert functools.reduce(operator.and_, made) == 0
+
+
+def test_id_of_a_text_has_a_fixed_value() -> None:
+    """The first 16 bytes of SHA-256 of ``abc``. A change would give stored objects another id."""
+    assert ids.packed(ids.of_text("iss", "abc")).hex() == "ba7816bf8f01cfea414140de5dae2223"
 
 
 @given(st.integers(0, 253_402_300_799_999))

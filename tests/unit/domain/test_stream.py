@@ -181,3 +181,35 @@ def test_stream_is_over_after_the_terminal_state_alone() -> None:
     assert not is_over(ended, BEGINNING)
     assert not is_over(ended, replace(last(ended), logs=0))
     assert is_over(ended, last(ended))
+
+
+@pytest.mark.parametrize(
+    ("queue", "text"),
+    [
+        ((None, None, None), "~"),
+        ((0, None, None), "0~"),
+        ((3, 1.5, None), "3~1.5"),
+        ((3, 0.0, HoldReason.PAUSED), f"3~0.0~{list(HoldReason).index(HoldReason.PAUSED)}"),
+        ((None, None, next(iter(HoldReason))), "~~0"),
+    ],
+)
+def test_cursor_has_a_fixed_form(queue: tuple[int | None, float | None, HoldReason | None], text: str) -> None:
+    """Clients of an older release send it to this one, after a deployment."""
+    position, seconds, hold = queue
+    view: QueueView = {"position": position, "estimated_start_seconds": seconds, "hold_reason": hold}
+    g = factories.in_status(Status.QUEUED)
+    (event,) = events_of((g, view), BEGINNING)
+    assert str(event.id) == f"1-0-{text}"
+    assert parse_cursor(f"1-0-{text}") == StreamCursor(1, 0, text)
+    assert events_of((g, view), event.id) == []
+
+
+def test_stream_of_an_ended_generation_has_no_queue_event() -> None:
+    g = factories.in_status(Status.SUBMITTED).polled(position=3, logs=(factories.log_line("one"),))
+    ended = g.canceled(0, NOW)
+    assert [(event.kind, str(event.id)) for event in events_of((ended, None), BEGINNING)] == [
+        ("log", "0-1-"),
+        ("state", f"{ended.status_changes + 1}-1-"),
+    ]
+    (state, log) = events_of((g, None), BEGINNING)
+    assert (str(state.id), str(log.id)) == (f"{g.status_changes + 1}-0-3~", f"{g.status_changes + 1}-1-3~")

@@ -7,13 +7,13 @@ import pytest
 from pydantic_core import to_json
 
 from service.domain.models import registry
-from service.domain.models.forms import RequestForms
+from service.domain.models.forms import COMPLETES_DRAFTS, RequestForms
 from service.domain.models.model import Model
 from service.domain.models.registry import SEED
 from service.domain.pricing import PIXELS, Prices, Rates
 from service.domain.request import CreateGeneration, RequestLimits, parse_create
 from service.domain.tenant import Limits
-from service.errors import Invalid, Malformed
+from service.errors import FieldError, Invalid, Malformed
 
 T2V = "bytedance/seedance-2.0/text-to-video"
 EVERYTHING = RequestLimits(4000, tuple(PIXELS), ("standard", "high"))
@@ -120,3 +120,51 @@ def test_prices_of_a_forgotten_model_are_the_default_ones() -> None:
 
     assert prices.of("was/known/once") == prices.of(SEED)
     assert prices.of(T2V).longest == 15
+
+
+@pytest.mark.parametrize(
+    ("body", "ending"),
+    [(MINIMAL, ""), ({"model": T2V, "prompt": "a cat"}, f" ({T2V})")],
+    ids=["default", "named"],
+)
+def test_faults_name_the_values_of_the_tenant(body: dict[str, Any], ending: str) -> None:
+    with pytest.raises(Invalid) as raised:
+        parse({**body, "resolution": "1p", "duration": "99"}, Limits(resolutions=("480p",), durations=("4",)))
+    assert [(error.pointer, error.detail) for error in raised.value.errors] == [
+        ("/resolution", f"must be '480p'{ending}"),
+        ("/duration", f"must be '4'{ending}"),
+    ]
+
+
+DRAFTS = next(model.id for model in REGISTRY.enabled.values() if model.completes_drafts)
+
+
+@pytest.mark.parametrize(
+    ("name", "tenant", "fault"),
+    [
+        (5, Limits(), FieldError("/model", "must be a string", "string_type")),
+        ("x", Limits(models=()), FieldError("/model", "must be a model that you may use: nothing", "unknown_model")),
+        (
+            "x",
+            Limits(models=(T2V, SEED)),
+            FieldError(
+                "/model",
+                f"must be a model that you may use: {', '.join(m.id for m in SERVED if m.id in (T2V, SEED))}",
+                "unknown_model",
+            ),
+        ),
+        (DRAFTS, Limits(), FieldError("/model", COMPLETES_DRAFTS, "completion")),
+    ],
+)
+def test_model_that_cannot_be_used_is_named(name: object, tenant: Limits, fault: FieldError) -> None:
+    with pytest.raises(Invalid) as raised:
+        parse({**MINIMAL, "model": name}, tenant)
+    assert raised.value.errors == (fault,)
+
+
+def test_form_of_each_model_is_its_own() -> None:
+    forms = RequestForms(REGISTRY, EVERYTHING)
+    assert forms.default is forms.of(REGISTRY.default)
+    for model in REGISTRY.enabled.values():
+        assert (forms.of(model).model, forms.of(model).is_default) == (model, model is REGISTRY.default)
+    assert forms.usable(Limits(models=("x", T2V))) == [T2V]
