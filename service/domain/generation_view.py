@@ -223,7 +223,7 @@ def rfc3339(moment: datetime) -> str:
 
 
 def _upstream_queue(g: Generation) -> QueueView | None:
-    if g.upstream_position is None:
+    if g.upstream_position is None or g.is_terminal:
         return None
     return {"position": g.upstream_position, "estimated_start_seconds": None, "hold_reason": None}
 

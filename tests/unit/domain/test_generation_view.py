@@ -1,5 +1,6 @@
 """The generation object of the API: its keys, its types, and what it never contains."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_args, get_type_hints
 
@@ -212,3 +213,18 @@ def test_error_codes_are_the_documented_ones() -> None:
 def test_rfc3339_is_utc_with_milliseconds(moment: datetime, text: str) -> None:
     assert rfc3339(moment) == text
     assert from_json(to_json({"at": rfc3339(moment)})) == {"at": text}
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda g: g.canceled(0, NOW),
+        lambda g: g.failed(factories.failure(), 0, NOW),
+        lambda g: g.started(NOW).succeeded(factories.output(), 0, NOW),
+    ],
+    ids=["canceled", "failed", "succeeded"],
+)
+def test_generation_ended_in_the_queue_of_fal_has_no_queue(end: Callable[[Generation], Generation]) -> None:
+    waiting = factories.in_status(Status.SUBMITTED).polled(position=3, logs=())
+    assert public(waiting)["queue"] == {"position": 3, "estimated_start_seconds": None, "hold_reason": None}
+    assert public(end(waiting))["queue"] is None
