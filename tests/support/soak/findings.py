@@ -33,6 +33,7 @@ LASTING: Final[Mapping[str, str]] = {
     "api_key:*": "revoked keys, as long as the tenant",
     "api_key:*:used": "as long as the tenant",
     "tenant:*:keys": "as long as the tenant",
+    "money:end_user:*:*:*": "400 days",
     "tenant:*:deleted": "400 days",
     "trail": "400 days",
     "tenant:*:trail": "400 days",

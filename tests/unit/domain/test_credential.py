@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -60,7 +61,7 @@ def test_credential_parts_do_not_show_the_secret() -> None:
         ({"revoked_at": NOW, "expires_at": HOUR}, False),
     ],
 )
-def test_credential_is_valid_until_its_end(changes: dict[str, datetime], valid: bool) -> None:
+def test_credential_is_valid_until_its_end(changes: dict[str, Any], valid: bool) -> None:
     credential = replace(CREDENTIAL, **changes)
     assert credential.is_valid(NOW) is valid
     assert credential.opens(SECRET, NOW) is valid
