@@ -92,6 +92,21 @@ async def test_every_post_refuses_forged_requests(app: FastAPI, admin: Browser) 
     assert (await admin.get("/console/oncall")).url.path == "/console/oncall", "the session goes on"
 
 
+@pytest.mark.parametrize("path", ["/console/login", "/console/login/link"])
+@pytest.mark.parametrize("name", sorted(FORGED))
+async def test_forged_login_is_refused(app: FastAPI, browser: Browser, name: str, path: str) -> None:
+    """The form's token is right: the origin alone refuses the login."""
+    ticket = await app.state.runtime.console.login.issue_ticket(Subject(ActorKind.LOCAL, "ada"))
+    fields = {"secret": factories.ADMIN_TOKEN, "ticket": ticket}
+    token = await browser.token("/console/login")
+
+    answer = await browser.post(path, token=token, headers=FORGED[name], **fields)
+
+    assert (answer.status_code, browser.session_id) == (403, "")
+    await browser.post(path, token=token, **fields)
+    assert browser.session_id
+
+
 async def test_login_form_refuses_the_token_of_another_browser(app: FastAPI, browser: Browser) -> None:
     """Login CSRF: an attacker would log a victim in as the attacker."""
     async with browser_of(app) as other:
