@@ -24,6 +24,7 @@ from service.console.openid import openid
 from service.console.tenant.account import account
 from service.console.tenant.bulk import bulk as replay_jobs
 from service.console.tenant.end_users import end_users
+from service.console.tenant.endpoint_changes import endpoint_changes
 from service.console.tenant.generations import generations
 from service.console.tenant.overview import tenant
 from service.console.tenant.webhooks import webhooks
@@ -38,6 +39,6 @@ def install(app: FastAPI) -> None:
     for module in (
         *(login, openid, status, all_generations, *_OF_A_TENANT, unconfirmed, deliveries, bulk, trail),
         *(money, usage, ledger, adjustments, audit),
-        *(tenant, generations, account, webhooks, replay_jobs, end_users, unknown),
+        *(tenant, generations, account, endpoint_changes, webhooks, replay_jobs, end_users, unknown),
     ):
         app.router.routes.extend(module.routes)

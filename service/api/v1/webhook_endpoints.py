@@ -57,7 +57,7 @@ async def _secret_exists(gateway: Gateway, caller: Manager, endpoint_id: str) ->
 async def create_webhook_endpoint(
     gateway: Gateway, caller: Manager, body: Annotated[EndpointBody, json_of(EndpointBody)], response: Response
 ) -> NewEndpointView:
-    endpoint = await gateway.webhooks.endpoints.create(caller, _wanted(body))
+    endpoint = await gateway.webhooks.endpoints.create(caller, endpoint_spec(body))
     key = endpoint.keys[0]
     show_version(response, endpoint.version)
     response.headers["location"] = f"{router.prefix}/{endpoint.id}"
@@ -100,7 +100,7 @@ async def replace_webhook_endpoint(
     response: Response,
 ) -> EndpointView:
     endpoints = gateway.webhooks.endpoints
-    endpoint = await endpoints.replace(caller, endpoint_id, _wanted(body), versions=version)
+    endpoint = await endpoints.replace(caller, endpoint_id, endpoint_spec(body), versions=version)
     return await _answer(gateway, endpoint, response)
 
 
@@ -121,7 +121,7 @@ async def change_webhook_endpoint(
     version: Version,
     response: Response,
 ) -> EndpointView:
-    endpoint = await gateway.webhooks.endpoints.change(caller, endpoint_id, _patch(body), versions=version)
+    endpoint = await gateway.webhooks.endpoints.change(caller, endpoint_id, endpoint_patch(body), versions=version)
     return await _answer(gateway, endpoint, response)
 
 
@@ -208,7 +208,8 @@ async def endpoint_views(gateway: Gateway, endpoints: list[Endpoint]) -> list[En
     return [public(endpoint, found) for endpoint, found in zip(endpoints, failing, strict=True)]
 
 
-def _wanted(body: EndpointBody) -> EndpointSpec:
+def endpoint_spec(body: EndpointBody) -> EndpointSpec:
+    """Return the endpoint that a body describes."""
     return EndpointSpec(
         url=body.url,
         events=tuple(body.events),
@@ -219,7 +220,8 @@ def _wanted(body: EndpointBody) -> EndpointSpec:
     )
 
 
-def _patch(body: EndpointChange) -> EndpointPatch:
+def endpoint_patch(body: EndpointChange) -> EndpointPatch:
+    """Return the changes that a body has."""
     given: dict[str, Any] = {name: getattr(body, name) for name in body.model_fields_set}
     if "events" in given:
         given["events"] = tuple(given["events"])

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from service.console.inputs import Editing, Input
+from service.console.rendering import moment
 from service.domain.tenant import ApiKey, Scope, Tenant
 
 OVERLAP: Final = "overlap_seconds"
@@ -48,5 +49,5 @@ def key_facts(key: ApiKey, used: str | None) -> list[tuple[str, Any]]:
         ("Key", key.id),
         ("Name", key.name or "–"),
         ("Scopes", ", ".join(key.scopes)),
-        ("Last used", used or "never"),
+        ("Last used", "never" if used is None else moment(used)),
     ]

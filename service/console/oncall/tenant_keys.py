@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from service.api.admin.schemas import NEW_API_KEY, ROTATION, NewApiKey, Rotation, key_view
 from service.console.confirm import Confirmation, confirmation_page
-from service.console.inputs import differences, editing_page, refused
+from service.console.inputs import differences, editing_page, label, refused, shown
 from service.console.oncall.tenant_key_forms import OVERLAP, key_facts, new_key_form, own_path, rotation_form
 from service.console.reason import reason_of
 from service.console.rendering import duration, moment
@@ -21,7 +21,7 @@ from service.usecases.tenants.tenants import NewKey
 tenant_keys = ConsoleRoutes()
 _LIST: Final = ("/oncall/tenants", "Tenants and queues")
 _TITLE: Final = "API keys"
-_SHOWN_FIELDS: Final = ("name", "scopes", "expires_at", "revoked_at")
+_SHOWN_FIELDS: Final = ("name", "scopes")
 
 
 @tenant_keys.page("/oncall/tenants/{tenant_id}/keys", needs=Role.VIEWER)
@@ -203,7 +203,11 @@ def _shown_once(tenant: Tenant, made: NewKey) -> Page:
     context = {
         "notes": ("The key is created.", "Copy it now: no later page shows it."),
         "secrets": [("API key", made.text)],
-        "facts": [("Id", made.key.id), *((name, view[name]) for name in _SHOWN_FIELDS if view[name])],
+        "facts": [
+            ("Id", made.key.id),
+            *((label(name), shown(view[name])) for name in _SHOWN_FIELDS if view[name]),
+            ("Expires", _text(made.key.expires_at)),
+        ],
         "back": f"{own_path(tenant)}/keys",
         "back_title": "All keys of the tenant",
     }

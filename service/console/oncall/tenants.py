@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from markupsafe import Markup
+
 from service.api.http.cursors import decode_cursor, encode_cursor
 from service.console.confirm import Confirmation, confirmation_page
 from service.console.reason import reason_of
+from service.console.rendering import moment
 from service.console.routes import ConsoleRoutes
 from service.console.visit import Page, Redirect, Visit
 from service.domain import ids
@@ -173,5 +176,5 @@ def _suspension(tenant: Tenant) -> str:
     return _since(tenant.suspension.since, tenant.suspension.reason)
 
 
-def _since(moment: datetime, reason: str | None) -> str:
-    return f"since {moment:%Y-%m-%d %H:%M} UTC: {reason or 'no reason was given'}"
+def _since(at: datetime, reason: str | None) -> Markup:
+    return Markup("since {}: {}").format(moment(at), reason or "no reason was given")

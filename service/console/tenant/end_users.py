@@ -123,7 +123,7 @@ def _facts(found: EndUserEntry) -> list[tuple[str, Any]]:
     record = found.record
     facts: list[tuple[str, Any]] = [
         ("Pseudonym", record.pseudonym),
-        ("Blocked", "no" if record.blocked_at is None else f"since {record.blocked_at}"),
+        ("Blocked since", "not blocked" if record.blocked_at is None else moment(record.blocked_at)),
         ("Stored generations", found.generations),
         ("Refused by fal's content policy", record.refusals),
         ("Held today", money(found.today.held)),

@@ -27,7 +27,7 @@ async def list_endpoints(visit: Visit) -> Page:
     service = visit.runtime.webhooks.endpoints
     found = await service.list(visit.tenant)
     rows = list(zip(found, await service.failing(found), strict=True))
-    return Page("tenant/endpoints.html", ENDPOINTS[1], {"rows": rows})
+    return Page("tenant/endpoints.html", ENDPOINTS[1], {"rows": rows, "may_manage": visit.identity.may(Scope.MANAGE)})
 
 
 @webhooks.page("/tenant/endpoints/{endpoint_id}", needs=Scope.READ)

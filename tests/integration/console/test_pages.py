@@ -19,7 +19,7 @@ from tests.support.factories import create_body
 HOSTILE = "\"'><img src=x onerror=alert(1)></script><script>alert(2)</script>{{7*7}}"
 #: Parts of the text that a page must not have: it would be markup, or a template.
 MARKUP = ("<img src=x", "<script>alert", "script&gt;49")
-_PARAMETER = re.compile(r"\{(\w+)(?::path)?\}")
+PARAMETER = re.compile(r"\{(\w+)(?::path)?\}")
 #: Commands that a page may send to Redis, the session included.
 MOST_COMMANDS = 30
 
@@ -69,7 +69,7 @@ async def test_pages_escape_hostile_texts_within_their_budget(
     shown = 0
     async with browser_of(app, subject) as browser:
         for route in (each for each in session_routes(app) if each.method == "GET"):
-            path = _PARAMETER.sub(lambda found: values.get(found[1], "x"), route.path)
+            path = PARAMETER.sub(lambda found: values.get(found[1], "x"), route.path)
             await browser.get(path)  # compiles the template, and loads scripts
             sent.clear()
             page = await browser.client.get(path)
