@@ -88,6 +88,12 @@ async def test_login_attempts_of_an_address_are_limited(browser: Browser, clock:
     assert (await browser.log_in(ADMIN_TOKEN)).status_code == 303
 
 
+async def test_login_attempts_by_link_are_limited(browser: Browser) -> None:
+    token = await browser.token("/console/login")
+    answers = [await browser.post("/console/login/link", token=token, ticket="wrong") for _ in range(12)]
+    assert [answer.status_code for answer in answers] == [401] * 10 + [429] * 2
+
+
 async def test_login_attempts_of_all_addresses_are_limited(app: FastAPI, clock: Clock) -> None:
     login = app.state.runtime.console.login
     counted = [await login._store.count(f"192.0.2.{number}", clock()) for number in range(201)]
