@@ -1,14 +1,22 @@
-"""Lists of the console: filters and cursors are in the URL."""
+"""Lists of the console: filters and cursors are in the URL.
+
+A page runs 30 commands in Redis at most, and each row is a command at least. So a page of a list has few rows, and a
+page of a search examines few entries: it says how far it has searched, and the next page continues there.
+"""
 
 from collections.abc import Iterable
+from datetime import datetime
 from enum import StrEnum
-from typing import TypeVar
+from typing import Final, TypeVar
 from urllib.parse import urlencode
 
 from service.api.http.cursors import decode_cursor, encode_cursor
 from service.console.visit import Visit
+from service.domain import ids
 from service.errors import FieldError, Invalid
 
+#: Rows of a page, and entries that a search examines for it.
+ROWS: Final = 20
 Value = TypeVar("Value", bound=StrEnum)
 
 
@@ -38,6 +46,14 @@ def next_target(visit: Visit, path: str, after: str | None, names: Iterable[str]
         return None
     kept = [(name, visit.query[name]) for name in names if visit.query.get(name)]
     return f"{path}?{urlencode([*kept, ('cursor', encode_cursor(after))])}"
+
+
+def searched_until(after: str | None, *, found: int, rows: int = ROWS) -> datetime | None:
+    """Return the creation of the last entry that a search examined; None: the page is full, or the search has ended.
+
+    ``after``: the id of that entry, the cursor of the next page.
+    """
+    return None if after is None or found >= rows else ids.created_at(after)
 
 
 def options_of(kind: type[StrEnum]) -> list[tuple[str, str]]:

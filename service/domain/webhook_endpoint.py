@@ -90,6 +90,14 @@ class Health:
 
 
 @dataclass(frozen=True, slots=True)
+class ReceiverPosition:
+    """A receiver in the list of those that only fail, as of when it was read: its queue, and its first failure."""
+
+    queue_name: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Failures:
     """Failed attempts of a receiver since its last success."""
 

@@ -62,6 +62,7 @@ from service.usecases.operations.readiness import Readiness
 from service.usecases.operations.status import StatusService
 from service.usecases.operations.unconfirmed import UnconfirmedService
 from service.usecases.operations.usage import AccountUsage
+from service.usecases.operations.usage_lists import UsageLists
 from service.usecases.operators.authentication import OperatorAuthenticator
 from service.usecases.operators.operators import Operators
 from service.usecases.tenants.access_tickets import AccessTickets
@@ -149,6 +150,7 @@ class OperationServices:
     desk: UnconfirmedDesk
     adjustments: AdjustmentService
     usage: AccountUsage
+    usage_lists: UsageLists
     ledgers: GenerationLedgers
     audit: Audit
     audit_jobs: AuditJobs
@@ -447,6 +449,7 @@ def _operations(
         usage=AccountUsage(
             stores.usage, stores.usage_rows, stores.tenants, stores.money, stores.budget_shares, core.trail, clock=clock
         ),
+        usage_lists=UsageLists(stores.usage, stores.usage_rows, stores.tenants, stores.money, core.trail, clock=clock),
         audit=core.audit,
         audit_jobs=core.audit_jobs,
         bulk_jobs=core.bulk_jobs,

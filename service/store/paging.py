@@ -51,13 +51,13 @@ class Index:
         first, last = part.bounds
         return self.bound(first), self.bound(last)
 
-    async def read(self, redis: Redis, part: "Part") -> list[str]:
-        """Return the first ids of a part, at most ``ENTRIES_READ``."""
+    async def read(self, redis: Redis, part: "Part", most: int) -> list[str]:
+        """Return the first ids of a part, at most ``most``."""
         first, last = self.bounds(part)
         if part.oldest_first:
-            entries = await redis.execute("ZRANGEBYLEX", self.key, first, last, "LIMIT", 0, ENTRIES_READ)
+            entries = await redis.execute("ZRANGEBYLEX", self.key, first, last, "LIMIT", 0, most)
         else:
-            entries = await redis.execute("ZREVRANGEBYLEX", self.key, first, last, "LIMIT", 0, ENTRIES_READ)
+            entries = await redis.execute("ZREVRANGEBYLEX", self.key, first, last, "LIMIT", 0, most)
         return [self.name(entry) for entry in entries]
 
 
@@ -104,7 +104,7 @@ class Part(Protocol):
 class Readable(Protocol):
     """Index, or several of them, from which ids are read in their order."""
 
-    async def read(self, redis: Redis, part: Part) -> list[str]: ...
+    async def read(self, redis: Redis, part: Part, most: int) -> list[str]: ...
 
 
 async def read_page(
@@ -115,13 +115,16 @@ async def read_page(
     limit: int,
     load: Callable[[Sequence[str]], Awaitable[Sequence[Record | None]]],
     matches: Callable[[Record], bool],
+    most_read: int = ENTRIES_READ,
 ) -> Page[Record]:
     """Read the first records of a range that match; a page may be shorter than ``limit`` and not be the last one.
 
-    The first slice of records has ``limit``, since most pages need no other one.
+    ``most_read``: records that are read at most. The first slice of them has ``limit``, since most pages need no other
+    one.
     """
-    names = await index.read(redis, part)
-    is_last = len(names) < ENTRIES_READ
+    # One entry more than is read says whether a next page has any.
+    entries = await index.read(redis, part, most_read + 1)
+    names, is_last = entries[:most_read], len(entries) <= most_read
     items: list[Record] = []
     for start, stop in _slices(len(names), limit):
         page = names[start:stop]

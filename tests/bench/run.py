@@ -62,7 +62,7 @@ MEASURES: Final[dict[str, Measure]] = {
     "upload_rss": uploads.rss,
     "create_watched": metrics.cost,
     "metrics_endpoint": metrics.endpoint,
-    "console": console_pages.pages,
+    "console": console_pages.console,
 }
 
 

@@ -5,7 +5,7 @@ from typing import Any, Final, get_args
 
 from service.console.bulk import target_of
 from service.console.confirm import Confirmation, confirmation_page
-from service.console.lists import choice_of, cursor_of, next_target, options_of, text_of
+from service.console.lists import ROWS, choice_of, cursor_of, next_target, options_of, searched_until, text_of
 from service.console.oncall.bulk import PREVIEW
 from service.console.reason import reason_of
 from service.console.rendering import moment, money
@@ -24,7 +24,8 @@ from service.usecases.operations.generations import Details
 
 generations = ConsoleRoutes()
 LIST: Final = ("/oncall/generations", "Generations")
-_LIMIT: Final = 20
+#: Deliveries that the page of a generation shows, the newest. The audit entry of its read takes half of the commands.
+_DELIVERIES: Final = 5
 _FILTERS: Final = (
     *("tenant_id", "status", "error_code", "model", "end_user_id", "fal_request_id", "metadata"),
     *("created_after", "created_before"),
@@ -39,12 +40,15 @@ async def search_generations(visit: Visit) -> Page | Redirect:
             raise Invalid(FieldError("/query/id", "is not the id of a generation: these begin with gen_", "id"))
         return Redirect(f"{LIST[0]}/{wanted_id}")
     wanted = await _filter(visit)
-    page = await visit.runtime.operations.generations.page(wanted, limit=_LIMIT, after=cursor_of(visit, ids.GENERATION))
+    page = await visit.runtime.operations.generations.page(
+        wanted, limit=ROWS, after=cursor_of(visit, ids.GENERATION), most_read=ROWS
+    )
     context = {
         "found": page.items,
         "statuses": options_of(PublicStatus),
         "codes": [("", "all"), *((code, code) for code in _codes())],
         "next": next_target(visit, LIST[0], page.after, _FILTERS),
+        "until": searched_until(page.after, found=len(page.items)),
         "may_act": visit.may(Role.OPERATOR),
         "all_target": _all_target(visit, wanted),
     }
@@ -53,7 +57,9 @@ async def search_generations(visit: Visit) -> Page | Redirect:
 
 @generations.page("/oncall/generations/{generation_id}", needs=Role.OPERATOR, reads_personal_data=True)
 async def read_any_generation(visit: Visit) -> Page:
-    found = await visit.runtime.operations.generations.show(visit.path_params["generation_id"])
+    found = await visit.runtime.operations.generations.show(
+        visit.path_params["generation_id"], most_deliveries=_DELIVERIES
+    )
     context = {"found": found, "facts": _facts(found), "metadata": list(found.generation.metadata.items())}
     return Page("oncall/generation.html", found.generation.id, context, parents=(LIST,))
 

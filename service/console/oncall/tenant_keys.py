@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from service.api.admin.schemas import NEW_API_KEY, ROTATION, NewApiKey, Rotation, key_view
+from service.console.api_keys import page_of_keys
 from service.console.confirm import Confirmation, confirmation_page
 from service.console.inputs import differences, editing_page, label, refused, shown
 from service.console.oncall.tenant_key_forms import OVERLAP, key_facts, new_key_form, own_path, rotation_form
@@ -15,20 +16,22 @@ from service.console.visit import Page, Redirect, Visit
 from service.domain.operator import Role
 from service.domain.request import parse
 from service.domain.tenant import ApiKey, Tenant
-from service.errors import Invalid, NotFound, PreconditionFailed
+from service.errors import Invalid, PreconditionFailed
 from service.usecases.tenants.tenants import NewKey
 
 tenant_keys = ConsoleRoutes()
 _LIST: Final = ("/oncall/tenants", "Tenants and queues")
 _TITLE: Final = "API keys"
+#: Keys that are counted: one command reads them.
+_COUNTED: Final = 100
 _SHOWN_FIELDS: Final = ("name", "scopes")
 
 
 @tenant_keys.page("/oncall/tenants/{tenant_id}/keys", needs=Role.VIEWER)
 async def list_keys_of_tenant(visit: Visit) -> Page:
     tenant = await _tenant(visit)
-    rows = [(key, used, key.is_valid(visit.runtime.clock())) for key, used in await _keys(visit, tenant)]
-    context = {"tenant": tenant, "keys": rows, "may_change": visit.may(Role.ADMIN)}
+    rows, following = await page_of_keys(visit, tenant.id, f"{own_path(tenant)}/keys")
+    context = {"tenant": tenant, "keys": rows, "next": following, "may_change": visit.may(Role.ADMIN)}
     return Page("oncall/keys.html", _TITLE, context, parents=_parents(tenant)[:2])
 
 
@@ -149,10 +152,7 @@ async def _keys(visit: Visit, tenant: Tenant) -> list[tuple[ApiKey, str | None]]
 
 
 async def _key(visit: Visit, tenant: Tenant) -> tuple[ApiKey, str | None]:
-    for key, used in await _keys(visit, tenant):
-        if key.id == visit.path_params["key_id"]:
-            return key, used
-    raise NotFound("This tenant has no such key.")
+    return await visit.runtime.tenants.service.get_key(tenant.id, visit.path_params["key_id"])
 
 
 def _newest(keys: list[tuple[ApiKey, str | None]]) -> str:
@@ -188,12 +188,14 @@ def _text(value: datetime | None) -> str:
 async def _facts(visit: Visit, tenant: Tenant, *, without: str = "") -> list[tuple[str, Any]]:
     """Return who the action concerns: how many keys the callers of the tenant have."""
     now = visit.runtime.clock()
-    valid = [key for key, _ in await _keys(visit, tenant) if key.is_valid(now) and key.id != without]
+    found = await visit.runtime.tenants.service.page_of_keys(tenant.id, limit=_COUNTED)
+    valid = [key for key, _ in found if key.is_valid(now) and key.id != without]
+    number = str(len(valid)) + (" or more" if len(found) == _COUNTED else "")
     facts: list[tuple[str, Any]] = [
         ("Tenant", tenant.name),
-        ("Other valid keys" if without else "Valid keys", len(valid)),
+        ("Other valid keys" if without else "Valid keys", number),
     ]
-    if without and not valid:
+    if without and not valid and len(found) < _COUNTED:
         facts.append(("Loses access", "every client of the tenant without a trusted issuer"))
     return [*facts, ("Informed", "no webhook is sent: give the key to its tenant yourself")]
 

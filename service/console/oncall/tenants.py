@@ -21,7 +21,7 @@ from service.usecases.tenants.tenants import Tenants
 
 tenants = ConsoleRoutes()
 _LIST: Final = ("/oncall/tenants", "Tenants and queues")
-_ON_A_PAGE: Final = 50
+_ON_A_PAGE: Final = 50  # one command reads all of them
 
 
 @dataclass(frozen=True, slots=True)

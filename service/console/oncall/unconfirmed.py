@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+from service.console.lists import ROWS
 from service.console.reason import reason_of
 from service.console.routes import ConsoleRoutes
 from service.console.visit import Page, Redirect, Visit
@@ -16,12 +17,11 @@ from service.usecases.webhooks.recipients import Recipients
 unconfirmed = ConsoleRoutes()
 _LIST: Final = ("/oncall/unconfirmed", "Unconfirmed submits")
 _LOST: Final = ("/oncall/paid-and-lost", "Paid and lost")
-_ON_A_PAGE: Final = 50
 
 
 @unconfirmed.page("/oncall/unconfirmed", needs=Role.VIEWER)
 async def show_unconfirmed(visit: Visit) -> Page:
-    found, count = await visit.runtime.operations.unconfirmed.unconfirmed(limit=_ON_A_PAGE)
+    found, count = await visit.runtime.operations.unconfirmed.unconfirmed(limit=ROWS)
     context = {"found": found, "count": count, "may_act": visit.may(Role.OPERATOR)}
     return Page("oncall/unconfirmed.html", _LIST[1], context)
 
@@ -62,7 +62,7 @@ async def dismiss_unconfirmed(visit: Visit) -> Redirect:
 
 @unconfirmed.page("/oncall/paid-and-lost", needs=Role.VIEWER)
 async def show_paid_and_lost(visit: Visit) -> Page:
-    found, count = await visit.runtime.operations.unconfirmed.paid_and_lost(limit=_ON_A_PAGE)
+    found, count = await visit.runtime.operations.unconfirmed.paid_and_lost(limit=ROWS)
     return Page("oncall/lost.html", _LOST[1], {"found": found, "count": count, "may_act": visit.may(Role.OPERATOR)})
 
 

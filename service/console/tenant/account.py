@@ -3,13 +3,14 @@
 from datetime import timedelta
 from typing import Final
 
+from service.console.api_keys import page_of_keys
 from service.console.routes import ConsoleRoutes
 from service.console.visit import Page, Visit
 from service.domain.tenant import Scope
 
 account = ConsoleRoutes()
 #: End users that the page shows; `GET /v1/usage/end-users` has all.
-_END_USERS: Final = 20
+_END_USERS: Final = 10
 #: Each day is one command of Redis.
 _SHOWN: Final = timedelta(days=6)
 
@@ -25,7 +26,5 @@ async def show_usage(visit: Visit) -> Page:
 
 @account.page("/tenant/keys", needs=Scope.READ)
 async def list_keys(visit: Visit) -> Page:
-    keys = await visit.runtime.tenants.service.list_keys(visit.tenant.id)
-    now = visit.runtime.clock()
-    rows = [(key, used, key.is_valid(now)) for key, used in keys]
-    return Page("tenant/keys.html", "API keys", {"keys": rows})
+    rows, following = await page_of_keys(visit, visit.tenant.id, "/tenant/keys")
+    return Page("tenant/keys.html", "API keys", {"keys": rows, "next": following})

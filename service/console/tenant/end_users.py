@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from service.api.http.cursors import decode_name
 from service.console.confirm import Confirmation, confirmation_page
-from service.console.lists import next_target, text_of
+from service.console.lists import ROWS, next_target, text_of
 from service.console.rendering import moment, money
 from service.console.routes import ConsoleRoutes
 from service.console.visit import Page, Redirect, Visit
@@ -17,7 +17,6 @@ from service.usecases.tenants.end_users import EndUserEntry
 end_users = ConsoleRoutes()
 LIST: Final = ("/tenant/end-users", "End users")
 _ONE: Final = "/tenant/end-user"
-_LIMIT: Final = 25
 _BLOCKED: Final = [("", "all"), ("yes", "blocked"), ("no", "not blocked")]
 
 
@@ -27,8 +26,9 @@ async def list_end_users(visit: Visit) -> Page:
         visit.tenant,
         prefix=text_of(visit, "prefix") or "",
         blocked={"yes": True, "no": False}.get(visit.query.get("blocked", "")),
-        limit=_LIMIT,
+        limit=ROWS,
         after=decode_name(text_of(visit, "cursor")),
+        brief=True,
     )
     context = {
         "end_users": page.items,

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from starlette.responses import Response
 
 from service.api.http.video_response import video_response
-from service.console.lists import choice_of, cursor_of, next_target, options_of, text_of
+from service.console.lists import ROWS, choice_of, cursor_of, next_target, options_of, searched_until, text_of
 from service.console.rendering import moment, money
 from service.console.routes import ConsoleRoutes
 from service.console.visit import Page, Redirect, Visit
@@ -23,8 +23,8 @@ from service.usecases.generations.videos import VideoRedirect
 
 generations = ConsoleRoutes()
 LIST: Final = ("/tenant/generations", "Generations")
-_LIMIT: Final = 25
-_DELIVERIES: Final = 20
+#: Deliveries that the page of a generation shows, the newest.
+_DELIVERIES: Final = 10
 #: Host and port in the policy of a page; others would need quotes there.
 _ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]+)?")
 
@@ -38,12 +38,13 @@ async def list_generations(visit: Visit) -> Page:
         end_user=None if end_user_id is None else pseudonym(visit.tenant, end_user_id),
     )
     page = await visit.runtime.generations.reader.list(
-        visit.tenant, wanted, limit=_LIMIT, after=cursor_of(visit, ids.GENERATION)
+        visit.tenant, wanted, limit=ROWS, after=cursor_of(visit, ids.GENERATION), most_read=ROWS
     )
     context = {
         "generations": page.items,
         "statuses": options_of(PublicStatus),
         "next": next_target(visit, LIST[0], page.after, ("status", "end_user_id")),
+        "until": searched_until(page.after, found=len(page.items)),
     }
     return Page("tenant/generations.html", LIST[1], context)
 
@@ -52,7 +53,9 @@ async def list_generations(visit: Visit) -> Page:
 async def show_generation(visit: Visit) -> Page:
     g = await visit.runtime.generations.reader.get(visit.tenant, visit.path_params["generation_id"])
     wanted = DeliveryFilter(generation_id=g.id)
-    found = await visit.runtime.webhooks.deliveries.list(visit.tenant, wanted, limit=_DELIVERIES, after=None)
+    found = await visit.runtime.webhooks.deliveries.list(
+        visit.tenant, wanted, limit=_DELIVERIES, after=None, most_read=_DELIVERIES
+    )
     has_video, origins = await _video(visit, g)
     context = {
         "g": g,

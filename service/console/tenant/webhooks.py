@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from service.console.bulk import target_of
 from service.console.confirm import Confirmation, confirmation_page
-from service.console.lists import choice_of, cursor_of, next_target, options_of, text_of
+from service.console.lists import ROWS, choice_of, cursor_of, next_target, options_of, searched_until, text_of
 from service.console.rendering import moment
 from service.console.routes import ConsoleRoutes
 from service.console.tenant.bulk import PREVIEW
@@ -19,7 +19,6 @@ from service.domain.webhook_endpoint_view import FailingView
 webhooks = ConsoleRoutes()
 ENDPOINTS: Final = ("/tenant/endpoints", "Webhook endpoints")
 DELIVERIES: Final = ("/tenant/deliveries", "Deliveries")
-_LIMIT: Final = 25
 
 
 @webhooks.page(ENDPOINTS[0], needs=Scope.READ)
@@ -36,7 +35,7 @@ async def show_endpoint(visit: Visit) -> Page:
     endpoint = await service.get(visit.tenant, visit.path_params["endpoint_id"])
     (failing,) = await service.failing([endpoint])
     wanted = DeliveryFilter(endpoint_id=endpoint.id)
-    found = await visit.runtime.webhooks.deliveries.list(visit.tenant, wanted, limit=_LIMIT, after=None)
+    found = await visit.runtime.webhooks.deliveries.list(visit.tenant, wanted, limit=ROWS, after=None, most_read=ROWS)
     context = {
         "endpoint": endpoint,
         "facts": _facts(endpoint, failing),
@@ -98,7 +97,7 @@ async def list_deliveries(visit: Visit) -> Page:
         generation_id=text_of(visit, "generation_id"),
     )
     page = await visit.runtime.webhooks.deliveries.list(
-        visit.tenant, wanted, limit=_LIMIT, after=cursor_of(visit, ids.DELIVERY)
+        visit.tenant, wanted, limit=ROWS, after=cursor_of(visit, ids.DELIVERY), most_read=ROWS
     )
     names = ("status", "endpoint_id", "generation_id")
     context = {
@@ -109,6 +108,7 @@ async def list_deliveries(visit: Visit) -> Page:
         "all_target": None
         if wanted.status is DeliveryStatus.PENDING  # they are sent anyway
         else target_of(visit, PREVIEW, BulkKind.REPLAY, names),
+        "until": searched_until(page.after, found=len(page.items)),
     }
     return Page("tenant/deliveries.html", DELIVERIES[1], context)
 

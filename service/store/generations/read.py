@@ -30,19 +30,19 @@ class _LiveIndex:
     def indexes(self) -> list[Index]:
         return [Index(keys.GENERATION_TERMS, term) for term in self.groups]
 
-    async def read(self, redis: Redis, part: Part) -> list[str]:
-        """Return the first ids of a part, at most ``ENTRIES_READ``."""
+    async def read(self, redis: Redis, part: Part, most: int) -> list[str]:
+        """Return the first ids of a part, at most ``most``."""
         found = await redis.run(
             _READ_TERMS,
             {"generation_terms": keys.GENERATION_TERMS},
             {
                 "oldest_first": 1 if part.oldest_first else "",
-                "limit": ENTRIES_READ,
+                "limit": most,
                 "bounds": list(chain.from_iterable(index.bounds(part) for index in self.indexes)),
             },
         )
         names = [index.name(entry) for index, entries in zip(self.indexes, found, strict=True) for entry in entries]
-        return sorted(names, reverse=not part.oldest_first)[:ENTRIES_READ]
+        return sorted(names, reverse=not part.oldest_first)[:most]
 
 
 class GenerationReader:
@@ -73,15 +73,30 @@ class GenerationReader:
         records = await self._redis.gather(("HGET", keys.generation(name), "d") for name in generation_ids)
         return [None if record is None else load(record) for record in records]
 
-    async def page(self, wanted: Filter, *, limit: int, after: str | None, over_all: bool = False) -> Page[Generation]:
+    async def page(
+        self,
+        wanted: Filter,
+        *,
+        limit: int,
+        after: str | None,
+        over_all: bool = False,
+        most_read: int = ENTRIES_READ,
+    ) -> Page[Generation]:
         """Return a page of all tenants or of one, the newest first unless the filter says otherwise.
 
         The cursor of a filter with a tenant names no generation of another tenant, unless ``over_all``: for operators,
         whose pages are read from an index of all tenants where it is the smaller one.
         """
         part = Range(ids.GENERATION, after, wanted.created_after, wanted.created_before, wanted.oldest_first)
-        index = await self._index(wanted, over_all=over_all)
-        return await read_page(self._redis, index, part, limit=limit, load=self.load_many, matches=wanted.matches)
+        return await read_page(
+            self._redis,
+            await self._index(wanted, over_all=over_all),
+            part,
+            limit=limit,
+            load=self.load_many,
+            matches=wanted.matches,
+            most_read=most_read,
+        )
 
     async def _index(self, wanted: Filter, *, over_all: bool) -> Readable:
         """Return the smallest index that has all generations that match."""

@@ -25,12 +25,16 @@ class BudgetShareStore:
         found = await self._redis.execute("ZRANGEBYLEX", keys.TENANTS, lower, "+", "LIMIT", 0, limit)
         return [name.decode() for name in found]
 
-    async def highest(self, most: int, *, least_share: float = 0.0) -> list[str]:
-        """Return the tenants with the highest shares, the highest first; ``least_share``: 1 is the whole budget."""
+    async def highest(self, most: int, *, least_share: float = 0.0, first: int = 0) -> list[str]:
+        """Return the tenants with the highest shares, the highest first; ``first``: entries before it.
+
+        ``least_share``: 1 is the whole budget.
+        """
         found = await self._redis.execute(
-            "ZREVRANGEBYSCORE", keys.BUDGET_SHARES, "+inf", int(least_share * 1000), "LIMIT", 0, most
-        )
-        return [name.decode() for name in found]
+            "ZREVRANGE", keys.BUDGET_SHARES, first, first + most - 1, "WITHSCORES"
+        )  # by rank: a bound of the share with an offset would count the entries before it
+        least = int(least_share * 1000)
+        return [name.decode() for name, share in zip(found[::2], found[1::2], strict=True) if float(share) >= least]
 
     async def sample(self, tenant_ids: Sequence[str], now: datetime) -> None:
         """Record the shares of these tenants."""

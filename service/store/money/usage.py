@@ -56,14 +56,21 @@ class UsageStore:
         exact = all(len(rows) < 2 * most for rows in found)
         return await self._named(tenant_id, sums.most_common(MOST_END_USERS)), exact
 
-    async def page(self, tenant_id: str, period: str, *, first: int, count: int) -> list[EndUserSpending]:
+    async def page(
+        self, tenant_id: str, period: str, *, first: int, count: int, with_names: bool = True
+    ) -> list[EndUserSpending]:
         """Return a part of the list of a day or a month, the highest spending first; ``first``: entries before it."""
-        return await self.page_of(tenant_id, keys.usage_of_end_users(tenant_id, period), first=first, count=count)
+        key = keys.usage_of_end_users(tenant_id, period)
+        return await self.page_of(tenant_id, key, first=first, count=count, with_names=with_names)
 
-    async def page_of(self, tenant_id: str, key: str, *, first: int, count: int) -> list[EndUserSpending]:
+    async def page_of(
+        self, tenant_id: str, key: str, *, first: int, count: int, with_names: bool = True
+    ) -> list[EndUserSpending]:
         """Return a part of the list with this key."""
-        rows = await self._redis.execute("ZREVRANGE", key, first, first + count - 1, "WITHSCORES")
-        return await self._named(tenant_id, _entries(rows))
+        rows = _entries(await self._redis.execute("ZREVRANGE", key, first, first + count - 1, "WITHSCORES"))
+        if not with_names:
+            return [EndUserSpending(pseudonym, None, spent) for pseudonym, spent in rows]
+        return await self._named(tenant_id, rows)
 
     async def _named(self, tenant_id: str, entries: Sequence[tuple[str, int]]) -> list[EndUserSpending]:
         names: list[bytes | None] = []

@@ -72,13 +72,13 @@ class OperatorStore:
         """Return operators, the oldest first; ``after`` is the last id of the page before."""
         lower = "-" if after is None else f"({after}"
         names = await self._redis.execute("ZRANGEBYLEX", keys.OPERATORS, lower, "+", "LIMIT", 0, limit)
-        records = await self._redis.gather(("GET", keys.operator(name.decode())) for name in names)
+        records = await self._redis.get_many(keys.operator(name.decode()) for name in names)
         return [_OPERATOR.validate_json(record) for record in records if record is not None]
 
     async def list_tokens(self, operator_id: str) -> list[OperatorToken]:
         """Return the tokens of an operator, the oldest first."""
         names = await self._redis.execute("ZRANGE", keys.tokens_of_operator(operator_id), 0, _MOST_TOKENS)
-        records = await self._redis.gather(("GET", keys.operator_token(name.decode())) for name in names)
+        records = await self._redis.get_many(keys.operator_token(name.decode()) for name in names)
         found = [_TOKEN.validate_json(record) for record in records if record is not None]
         return sorted(found, key=lambda token: (token.created_at, token.id))
 
@@ -100,5 +100,5 @@ class OperatorStore:
 
     async def last_uses(self, token_ids: list[str]) -> dict[str, str | None]:
         """Return when each token was last used, to the minute (RFC 3339)."""
-        moments = await self._redis.gather(("GET", keys.operator_token_used(name)) for name in token_ids)
+        moments = await self._redis.get_many(map(keys.operator_token_used, token_ids))
         return {name: None if m is None else m.decode() for name, m in zip(token_ids, moments, strict=True)}

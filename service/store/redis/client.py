@@ -124,6 +124,11 @@ class Redis:
                 reply.cancel()  # runs on only if the caller was canceled
         return [reply.result() for reply in replies]
 
+    async def get_many(self, names: Iterable[str]) -> list[bytes | None]:
+        """Return the strings of these keys, in order, with one command; None: there is none."""
+        wanted = list(names)
+        return list(await self.execute("MGET", *wanted)) if wanted else []
+
     def run(
         self, script: Script, keys: Keys, arguments: Arguments = _NONE, *, replicated: bool = True
     ) -> Coroutine[Any, Any, Any]:

@@ -54,7 +54,7 @@ class HeartbeatStore:
     async def skews(self, heartbeats: Heartbeats) -> dict[str, timedelta]:
         """Return how far the clock of each worker's machine is ahead of the clock of Redis."""
         names = sorted({name for workers in heartbeats.workers.values() for name in workers})
-        found = await self._redis.gather(("GET", keys.skew_of_worker(name)) for name in names)
+        found = await self._redis.get_many(map(keys.skew_of_worker, names))
         return {
             name: timedelta(milliseconds=int(skew)) for name, skew in zip(names, found, strict=True) if skew is not None
         }

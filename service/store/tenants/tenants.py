@@ -267,21 +267,23 @@ class TenantStore:
         """Return tenants, the oldest first; ``after`` is the last id of the page before."""
         lower = "-" if after is None else f"({after}"
         names = await self._redis.execute("ZRANGEBYLEX", keys.TENANTS, lower, "+", "LIMIT", 0, limit)
-        records = await self._redis.gather(("GET", keys.tenant(name.decode())) for name in names)
+        records = await self._redis.get_many(keys.tenant(name.decode()) for name in names)
         return [self._load(record) for record in records if record is not None]
 
     async def list_keys(self, tenant_id: str) -> list[ApiKey]:
         """Return the API keys of a tenant, the oldest first."""
         found: list[ApiKey] = []
-        lower = b"-"
-        while True:
-            index = keys.api_keys_of_tenant(tenant_id)
-            names = await self._redis.execute("ZRANGEBYLEX", index, lower, "+", "LIMIT", 0, _PAGE)
-            records = await self._redis.gather(("GET", keys.api_key(name.decode())) for name in names)
-            found += [_API_KEY.validate_json(record) for record in records if record is not None]
-            if len(names) < _PAGE:
-                return found
-            lower = b"(" + names[-1]
+        while page := await self.page_of_keys(tenant_id, limit=_PAGE, after=found[-1].id if found else None):
+            found += page
+        return found
+
+    async def page_of_keys(self, tenant_id: str, *, limit: int, after: str | None) -> list[ApiKey]:
+        """Return API keys of a tenant, the oldest first; ``after`` is the last id of the page before."""
+        lower = "-" if after is None else f"({after}"
+        index = keys.api_keys_of_tenant(tenant_id)
+        names = await self._redis.execute("ZRANGEBYLEX", index, lower, "+", "LIMIT", 0, limit)
+        records = await self._redis.get_many(keys.api_key(name.decode()) for name in names)
+        return [_API_KEY.validate_json(record) for record in records if record is not None]
 
     async def note_use(self, key_id: str, minute: str) -> None:
         """Record the minute (RFC 3339) in which an API key, or the trusted issuer of a caller, was used."""
@@ -292,7 +294,7 @@ class TenantStore:
 
     async def last_uses(self, key_ids: list[str]) -> dict[str, str | None]:
         """Return when each API key was last used, to the minute (RFC 3339)."""
-        moments = await self._redis.gather(("GET", keys.api_key_used(name)) for name in key_ids)
+        moments = await self._redis.get_many(map(keys.api_key_used, key_ids))
         return {name: None if m is None else m.decode() for name, m in zip(key_ids, moments, strict=True)}
 
     async def reseal(self) -> int:

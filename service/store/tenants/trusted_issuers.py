@@ -106,7 +106,7 @@ class TrustedIssuerStore:
 
     async def last_uses(self, issuer_ids: list[str]) -> dict[str, str | None]:
         """Return when each was last used, to the minute (RFC 3339)."""
-        moments = await self._redis.gather(("GET", keys.trusted_issuer_used(name)) for name in issuer_ids)
+        moments = await self._redis.get_many(map(keys.trusted_issuer_used, issuer_ids))
         return {name: None if m is None else m.decode() for name, m in zip(issuer_ids, moments, strict=True)}
 
     async def look_up(self, issuer_id: str, before: LookedUp[TrustedIssuer] | None) -> LookedUp[TrustedIssuer] | None:

@@ -9,7 +9,7 @@ from service.domain import ids
 from service.domain.webhook import Delivery, DeliveryFilter, DeliveryStatus
 from service.domain.work_queue import WorkQueue
 from service.store import keys
-from service.store.paging import Index, Page, Range, read_page
+from service.store.paging import ENTRIES_READ, Index, Page, Range, read_page
 from service.store.redis.client import Redis, Script
 from service.store.webhooks.deliveries import DeliveryStore, dump
 
@@ -53,7 +53,14 @@ class DeliveryLog:
         return int(await self._reports.execute("ZLEXCOUNT", index.key, first, last))
 
     async def page(
-        self, tenant_id: str, wanted: DeliveryFilter, *, limit: int, after: str | None, oldest_first: bool = False
+        self,
+        tenant_id: str,
+        wanted: DeliveryFilter,
+        *,
+        limit: int,
+        after: str | None,
+        oldest_first: bool = False,
+        most_read: int = ENTRIES_READ,
     ) -> Page[Delivery]:
         """Return a page of a tenant's deliveries, the newest first."""
         is_dead = wanted.status is DeliveryStatus.DEAD
@@ -63,10 +70,18 @@ class DeliveryLog:
             return await self._load(tenant_id, delivery_ids)
 
         part = Range(ids.DELIVERY, after, wanted.created_after, wanted.created_before, oldest_first)
-        return await read_page(self._reports, Index(index), part, limit=limit, load=load, matches=wanted.takes)
+        return await read_page(
+            self._reports, Index(index), part, limit=limit, load=load, matches=wanted.takes, most_read=most_read
+        )
 
     async def page_of_dead_letters(
-        self, wanted: DeliveryFilter, *, limit: int, after: str | None, oldest_first: bool = False
+        self,
+        wanted: DeliveryFilter,
+        *,
+        limit: int,
+        after: str | None,
+        oldest_first: bool = False,
+        most_read: int = ENTRIES_READ,
     ) -> Page[Delivery]:
         """Return a page of the dead letters of all tenants, the newest first."""
         part = Range(ids.DELIVERY, after, wanted.created_after, wanted.created_before, oldest_first)
@@ -78,6 +93,7 @@ class DeliveryLog:
             load=self._listed.load_many,
             # A replay may have been first since the index was read.
             matches=lambda delivery: delivery.status is DeliveryStatus.DEAD and wanted.takes(delivery),
+            most_read=most_read,
         )
 
     async def _load(self, tenant_id: str, delivery_ids: Sequence[str]) -> Sequence[Delivery | None]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from service.domain import ids
 from service.domain.webhook import Attempt
-from service.domain.webhook_endpoint import Endpoint, Failures
+from service.domain.webhook_endpoint import Endpoint, Failures, ReceiverPosition
 from service.store import keys
 from service.store.redis.client import Redis, Script
 from service.store.webhooks.deliveries import load
@@ -23,6 +23,8 @@ _ROW: Final = 8
 class FailingReceiver:
     """A receiver whose attempts only fail."""
 
+    queue_name: str
+    """Of its endpoint queue."""
     tenant_id: str
     tenant_name: str | None
     """None: the tenant was deleted."""
@@ -44,12 +46,25 @@ class ReceiverStore:
         self._redis = redis
         self._endpoints = endpoints
 
-    async def failing(self, before: datetime, *, limit: int) -> tuple[list[FailingReceiver], int]:
-        """Return receivers that only fail since ``before``, those that fail longest first, and their number."""
+    async def failing(
+        self, before: datetime, *, limit: int, after: ReceiverPosition | None = None, brief: bool = False
+    ) -> tuple[list[FailingReceiver], int]:
+        """Return receivers that only fail since ``before``, those that fail longest first, and their number.
+
+        ``after``: the last one of the page before. ``brief``: without the last attempt, and without the URL of a
+        receiver that has no endpoint.
+        """
+        name, since = ("", before) if after is None else (after.queue_name, after.since)
         count, *rows = await self._redis.run(
             _FAILING,
             {"failing_receivers": keys.FAILING_RECEIVERS},
-            {"before_ms": ids.milliseconds(before), "limit": limit},
+            {
+                "before_ms": ids.milliseconds(before),
+                "limit": limit,
+                "after": name,
+                "after_ms": ids.milliseconds(since),
+                "brief": "1" if brief else "",
+            },
             replicated=False,
         )
         return [self._receiver(rows[n : n + _ROW]) for n in range(0, len(rows), _ROW)], count
@@ -59,6 +74,7 @@ class ReceiverStore:
         delivery = load(record) if record else None
         endpoint = self._endpoints.open(sealed) if sealed else None
         return FailingReceiver(
+            queue_name=name.decode(),
             tenant_id=name.decode().partition(":")[0],
             tenant_name=json.loads(tenant)["name"] if tenant else None,
             endpoint=endpoint,

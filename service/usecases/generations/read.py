@@ -13,7 +13,7 @@ from service.domain.tenant import Tenant
 from service.store.generations.changes import ChangeFeed
 from service.store.generations.generations import GenerationStore
 from service.store.generations.read import GenerationReader as Records
-from service.store.paging import Page
+from service.store.paging import ENTRIES_READ, Page
 from service.usecases.generations.concurrency import ReadQueue
 from service.usecases.generations.ownership import generation_not_found, require_owned
 
@@ -78,7 +78,13 @@ class GenerationReader:
     def stopped_waiting(self) -> bool:
         return self._changes.released
 
-    async def list(self, tenant: Tenant, wanted: Filter, *, limit: int, after: str | None) -> Page[Generation]:
-        """Return a page of a tenant's generations that match. ``after`` is the last id of the page before."""
+    async def list(
+        self, tenant: Tenant, wanted: Filter, *, limit: int, after: str | None, most_read: int = ENTRIES_READ
+    ) -> Page[Generation]:
+        """Return a page of a tenant's generations that match. ``after`` is the last id of the page before.
+
+        ``most_read``: generations that are examined at most.
+        """
+        own = replace(wanted, tenant_id=tenant.id)
         async with self._reads.turn(tenant.id):
-            return await self._lists.page(replace(wanted, tenant_id=tenant.id), limit=limit, after=after)
+            return await self._lists.page(own, limit=limit, after=after, most_read=most_read)

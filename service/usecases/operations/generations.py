@@ -13,7 +13,7 @@ from service.observability import log
 from service.store.generations.generations import GenerationStore
 from service.store.generations.read import GenerationReader
 from service.store.money.ledger_lines import LedgerLines, Line
-from service.store.paging import Page
+from service.store.paging import ENTRIES_READ, Page
 from service.store.tenants.tenants import TenantStore
 from service.store.webhooks.deliveries import DeliveryStore
 from service.usecases.generations.cancel import GenerationCanceller, note_cancel
@@ -77,13 +77,15 @@ class GenerationSearch:
         self._reads = reads
         self._log = log.get(__name__)
 
-    async def page(self, wanted: Filter, *, limit: int, after: str | None = None) -> Page[Found]:
+    async def page(
+        self, wanted: Filter, *, limit: int, after: str | None = None, most_read: int = ENTRIES_READ
+    ) -> Page[Found]:
         """Return a page, the newest first unless the filter says otherwise. It may be short and not be the last one.
 
-        ``after``: the cursor of the page before.
+        ``after``: the cursor of the page before. ``most_read``: generations that are examined at most.
         """
         async with self._reads.turn(_OPERATORS):
-            page = await self._lists.page(wanted, limit=limit, after=after, over_all=True)
+            page = await self._lists.page(wanted, limit=limit, after=after, over_all=True, most_read=most_read)
             names = await self._tenants.names([g.tenant_id for g in page.items])
         return Page([Found(g, names.get(g.tenant_id)) for g in page.items], page.after)
 
@@ -109,14 +111,14 @@ class GenerationSearch:
         bind_generation(g)
         return g
 
-    async def show(self, generation_id: str) -> Details:
-        """Return a generation with its timeline, its money and its deliveries. Raises NotFound."""
+    async def show(self, generation_id: str, *, most_deliveries: int = MOST_DELIVERIES) -> Details:
+        """Return a generation with its timeline, its money and its newest deliveries. Raises NotFound."""
         g = await self.get(generation_id)
         note_target(g.id, tenant_id=g.tenant_id)
         names = await self._tenants.names([g.tenant_id])
         moments = [moment for moment in (g.created_at, g.confirmed_at, g.finished_at) if moment is not None]
         lines = await self._ledger.near(g.id, moments)
-        deliveries = await self._deliveries.load_many(g.deliveries[-MOST_DELIVERIES:])
+        deliveries = await self._deliveries.load_many(g.deliveries[-most_deliveries:])
         kept = [delivery for delivery in deliveries if delivery is not None]
         return Details(g, names.get(g.tenant_id), timeline(g), lines, kept)
 

@@ -6,6 +6,7 @@ Every part reads a limited number of counters. Nothing is added up over generati
 import calendar
 import contextlib
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
@@ -165,7 +166,7 @@ class AccountUsage:
         after, incomplete = None, False
         match by:
             case "tenant" if tenant is not None:
-                found = [_of_tenant(tenant, *await self._rows.sums([tenant.id], period.dates))]
+                found = [_of_days(tenant, days)]
             case "tenant":
                 found, after = await self._by_tenant(period, first, limit)
             case "end_user" if tenant is not None:
@@ -196,12 +197,13 @@ class AccountUsage:
         month = budgets.month(self._clock())
         return await self._money.standings_of([keys.money_of_tenant(tenant.id, month) for tenant in tenants])
 
-    async def near_budgets(self, most: int, *, least_share: float = 0.0) -> list[BudgetUse]:
+    async def near_budgets(self, most: int, *, least_share: float = 0.0, first: int = 0) -> list[BudgetUse]:
         """Return the tenants that have used most of their monthly budget, the highest share first.
 
-        The choice is at most two minutes old, the figures are of now.
+        The choice is at most two minutes old, the figures are of now. ``first``: entries before it.
         """
-        found = list((await self._tenants.load_all(await self._shares.highest(most, least_share=least_share))).values())
+        names = await self._shares.highest(most, least_share=least_share, first=first)
+        found = list((await self._tenants.load_all(names)).values())
         standings = await self.months(found)
         uses = [
             BudgetUse(tenant, standing, tenant.limits.monthly_budget)
@@ -218,25 +220,21 @@ class AccountUsage:
         return tenant_id
 
     async def _named(self, tenant_id: str, days: Sequence[Day]) -> TenantName:
-        (tenant,) = await self._names([tenant_id])
+        (tenant,) = await tenant_names(self._tenants, [tenant_id])
         if tenant.name is None and total(days).is_empty:
             raise NotFound("There is no such tenant.")
         return tenant
-
-    async def _names(self, tenant_ids: Sequence[str]) -> list[TenantName]:
-        known = await self._tenants.load_all(tenant_ids)
-        deleted = await self._tenants.deleted([name for name in tenant_ids if name not in known])
-        return [_name(name, known.get(name), deleted.get(name)) for name in tenant_ids]
 
     async def _by_tenant(self, period: Period, first: int, limit: int) -> tuple[list[Row], int | None]:
         listed = await self._listed(period.months, first, limit + 1)
         seen: dict[str, None] = {}
         for number, month in enumerate(period.months):
-            names = [name for where, name in listed[:limit] if where == month]
-            earlier = await self._rows.in_months(names, period.months[:number])
-            seen.update(dict.fromkeys(name for name in names if name not in earlier))
+            of_month = [name for where, name in listed[:limit] if where == month]
+            earlier = await self._rows.in_months(of_month, period.months[:number])
+            seen.update(dict.fromkeys(name for name in of_month if name not in earlier))
         sums = await self._rows.sums(list(seen), period.dates)
-        rows = [_of_tenant(name, day) for name, day in zip(await self._names(list(seen)), sums, strict=True)]
+        names = await tenant_names(self._tenants, list(seen))
+        rows = [_of_tenant(name, day) for name, day in zip(names, sums, strict=True)]
         return [row for row in rows if not row.figures.is_empty], first + limit if len(listed) > limit else None
 
     async def _listed(self, months: Sequence[str], first: int, count: int) -> list[tuple[str, str]]:
@@ -267,6 +265,13 @@ class AccountUsage:
         return rows, first + limit if len(found) > limit else None, not exact
 
 
+async def tenant_names(tenants: TenantStore, tenant_ids: Sequence[str]) -> list[TenantName]:
+    """Return the names of tenants, also of deleted ones."""
+    known = await tenants.load_all(tenant_ids)
+    deleted = await tenants.deleted([name for name in tenant_ids if name not in known])
+    return [_name(name, known.get(name), deleted.get(name)) for name in tenant_ids]
+
+
 def _without_name(row: Row) -> Row:
     user = row.end_user
     if user is None:
@@ -291,6 +296,20 @@ def _name(tenant_id: str, tenant: Tenant | None, deleted: DeletedTenant | None) 
 
 def _of_tenant(tenant: TenantName, day: Day) -> Row:
     return Row(figures=day.figures, tenant=tenant, outcomes=day.outcomes, refusals=day.refusals)
+
+
+def _of_days(tenant: TenantName, days: Sequence[Day]) -> Row:
+    """Return the sum of days of one tenant as a row."""
+    outcomes, refusals = Counter[str](), Counter[str]()
+    for day in days:
+        outcomes.update(day.outcomes)
+        refusals.update(day.refusals)
+    return Row(
+        figures=total(days),
+        tenant=tenant,
+        outcomes=dict(sorted(outcomes.items())),
+        refusals=dict(sorted(refusals.items())),
+    )
 
 
 def _rows_of_days(by: By, days: Sequence[Day]) -> list[Row]:

@@ -41,11 +41,19 @@ class EndUsers:
         self._clock = clock
 
     async def page(
-        self, tenant: Tenant, *, prefix: str = "", blocked: bool | None = None, limit: int, after: str | None
+        self,
+        tenant: Tenant,
+        *,
+        prefix: str = "",
+        blocked: bool | None = None,
+        limit: int,
+        after: str | None,
+        brief: bool = False,
     ) -> Page[EndUserEntry]:
         """Return a page of the end users whose id begins with ``prefix``. A page may be short and not the last one.
 
         Blocked ones (``blocked``) are listed by pseudonym, with those whose id was erased, all others by id.
+        ``brief``: examine ``limit`` end users at most, without today's money and the number of stored generations.
         """
         day = budgets.day(self._clock())
 
@@ -55,7 +63,9 @@ class EndUsers:
 
         async with self._reads.turn(tenant.id):
             if blocked:
-                return await self._lists.blocked(tenant.id, matches=matches, day=day, limit=limit, after=after)
+                return await self._lists.blocked(
+                    tenant.id, matches=matches, day=day, limit=limit, after=after, brief=brief
+                )
             return await self._lists.by_name(
                 tenant.id,
                 prefix,
@@ -64,6 +74,7 @@ class EndUsers:
                 day=day,
                 limit=limit,
                 after=after,
+                brief=brief,
             )
 
     async def get(self, tenant: Tenant, end_user_id: str) -> EndUserEntry:

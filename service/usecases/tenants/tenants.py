@@ -200,7 +200,15 @@ class Tenants:
     async def list_keys(self, tenant_id: str) -> list[tuple[ApiKey, str | None]]:
         """Return the keys, each with the minute of its last use."""
         await self.get(tenant_id)
-        found = await self._store.list_keys(tenant_id)
+        return await self._with_uses(await self._store.list_keys(tenant_id))
+
+    async def page_of_keys(
+        self, tenant_id: str, *, limit: int, after: str | None = None
+    ) -> list[tuple[ApiKey, str | None]]:
+        """Return a part of the keys as ``list_keys``; ``after`` is the last id of the page before."""
+        return await self._with_uses(await self._store.page_of_keys(tenant_id, limit=limit, after=after))
+
+    async def _with_uses(self, found: list[ApiKey]) -> list[tuple[ApiKey, str | None]]:
         uses = await self._store.last_uses([key.id for key in found])
         return [(key, uses[key.id]) for key in found]
 
@@ -222,6 +230,11 @@ class Tenants:
     async def revoke_key(self, tenant_id: str, key_id: str) -> ApiKey:
         """Revoke a key. All processes refuse it within a second. A second call does not change the time."""
         return await self._credentials.revoke(lambda: self._get_key(tenant_id, key_id))
+
+    async def get_key(self, tenant_id: str, key_id: str) -> tuple[ApiKey, str | None]:
+        """Return a key with the minute of its last use. Raises NotFound."""
+        (found,) = await self._with_uses([await self._get_key(tenant_id, key_id)])
+        return found
 
     async def _get_key(self, tenant_id: str, key_id: str) -> ApiKey:
         key = await self._store.load_key(key_id) if is_credential_id(key_id) else None

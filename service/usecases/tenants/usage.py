@@ -115,9 +115,7 @@ class Usage:
             Invalid: the period is neither a day nor a month.
 
         """
-        period = budgets.month(self._clock()) if period is None else period
-        if not _is_period(period):
-            raise Invalid(FieldError("/query/period", "must be a day (2026-01-31) or a month (2026-01)", "period"))
+        period = checked_period(budgets.month(self._clock()) if period is None else period)
         async with self._reads.turn(tenant_id):
             found = await self._store.page(tenant_id, period, first=first, count=limit + 1)
         return part_of(found, first=first, limit=limit)
@@ -130,6 +128,15 @@ class Usage:
 def part_of(found: list[EndUserSpending], *, first: int, limit: int) -> Part:
     """Return the part of ``limit`` entries; ``found`` has one entry more, unless the list ends before."""
     return Part(found[:limit], first + limit if len(found) > limit else None)
+
+
+def checked_period(period: str, *, months_only: bool = False) -> str:
+    """Return a month, or a day. Raises Invalid: the text is neither."""
+    if months_only and (len(period) != len("2026-01") or not _is_period(period)):
+        raise Invalid(FieldError("/query/month", "must be a month like 2026-01", "period"))
+    if not _is_period(period):
+        raise Invalid(FieldError("/query/period", "must be a day (2026-01-31) or a month (2026-01)", "period"))
+    return period
 
 
 def _is_period(text: str) -> bool:

@@ -65,14 +65,24 @@ class TrailPages:
         self._log = log.get(__name__)
 
     async def page(
-        self, wanted: TrailFilter, *, tenant_id: str | None = None, limit: int, after: str | None = None
+        self,
+        wanted: TrailFilter,
+        *,
+        tenant_id: str | None = None,
+        limit: int,
+        after: str | None = None,
+        most_read: int = MOST_EXAMINED,
     ) -> TrailPage:
-        """Return entries, the newest first; ``tenant_id``: only those about this tenant."""
+        """Return entries, the newest first; ``tenant_id``: only those about this tenant.
+
+        ``most_read``: entries that are examined at most, 500 or fewer.
+        """
         oldest = None if wanted.after is None else ids.milliseconds(wanted.after)
         newest = None if wanted.before is None else ids.milliseconds(wanted.before)
         found: list[Recorded] = []
-        for _ in range(MOST_EXAMINED // _STEP):
-            links = await self._read(tenant_id, after, newest)
+        step = min(_STEP, most_read)
+        for _ in range(most_read // step):
+            links = await self._read(tenant_id, after, newest, step)
             for link in links:
                 after = _cursor(link, tenant_id)
                 if oldest is not None and link.recorded_ms < oldest:
@@ -83,14 +93,14 @@ class TrailPages:
                 found.append(Recorded(link, entry))
                 if len(found) == limit:
                     return TrailPage(found, after)
-            if len(links) < _STEP:
+            if len(links) < step:
                 return TrailPage(found, None)
         return TrailPage(found, after)
 
-    async def _read(self, tenant_id: str | None, after: str | None, newest: int | None) -> list[Link]:
+    async def _read(self, tenant_id: str | None, after: str | None, newest: int | None, limit: int) -> list[Link]:
         if tenant_id is None:
-            return await self._reader.newest(after=after, before_ms=newest, limit=_STEP)
-        return await self._reader.newest_of_tenant(tenant_id, after=None if after is None else int(after), limit=_STEP)
+            return await self._reader.newest(after=after, before_ms=newest, limit=limit)
+        return await self._reader.newest_of_tenant(tenant_id, after=None if after is None else int(after), limit=limit)
 
     def _load(self, link: Link) -> Entry | None:
         """Return the entry; None: it was changed in Redis so that it cannot be read. The verification reports it."""

@@ -7,9 +7,10 @@ from typing import Final
 from service.clock import Clock
 from service.domain import ids
 from service.domain.webhook import Delivery, DeliveryFilter, DeliveryStatus
+from service.domain.webhook_endpoint import ReceiverPosition
 from service.errors import FieldError, Invalid, NotFound, Unauthenticated
 from service.store.generations.generations import GenerationStore
-from service.store.paging import Page
+from service.store.paging import ENTRIES_READ, Page
 from service.store.webhooks.deliveries import DeliveryStore
 from service.store.webhooks.delivery_log import DeliveryLog
 from service.store.webhooks.endpoints import EndpointStore
@@ -44,9 +45,15 @@ class OperatorDeliveries:
         self._clock = clock
 
     async def page(
-        self, selection: DeliveryFilter, *, tenant_id: str | None = None, limit: int, after: str | None
+        self,
+        selection: DeliveryFilter,
+        *,
+        tenant_id: str | None = None,
+        limit: int,
+        after: str | None,
+        most_read: int = ENTRIES_READ,
     ) -> Page[Delivery]:
-        """Return a page of deliveries, newest first.
+        """Return a page of deliveries, newest first. ``most_read``: deliveries that are examined at most.
 
         Dead letters of all tenants have an index. All others are listed of one tenant, or of one generation.
 
@@ -59,11 +66,11 @@ class OperatorDeliveries:
             if tenant_id is None:
                 return Page()
         if tenant_id is not None:
-            return await self._service.list_of(tenant_id, selection, limit=limit, after=after)
+            return await self._service.list_of(tenant_id, selection, limit=limit, after=after, most_read=most_read)
         if selection.status is not DeliveryStatus.DEAD:
             fault = "or generation_id is required, unless status is dead: only dead letters are listed over all tenants"
             raise Invalid(FieldError("/query/tenant_id", fault, "tenant_required"))
-        page = await self._delivery_log.page_of_dead_letters(selection, limit=limit, after=after)
+        page = await self._delivery_log.page_of_dead_letters(selection, limit=limit, after=after, most_read=most_read)
         return replace(page, items=await self._with_urls(page.items))
 
     async def _tenant_of(self, generation_id: str, tenant_id: str | None) -> str | None:
@@ -98,9 +105,15 @@ class OperatorDeliveries:
         except Unauthenticated:  # the tenant was deleted after it was read
             raise NotFound(_UNKNOWN) from None
 
-    async def failing_receivers(self, *, minutes: int, limit: int) -> tuple[list[FailingReceiver], int]:
-        """Return the receivers whose attempts only fail for ``minutes`` or longer, and their number."""
-        return await self._receivers.failing(self._clock() - timedelta(minutes=minutes), limit=limit)
+    async def failing_receivers(
+        self, *, minutes: int, limit: int, after: ReceiverPosition | None = None, brief: bool = False
+    ) -> tuple[list[FailingReceiver], int]:
+        """Return the receivers whose attempts only fail for ``minutes`` or longer, and their number.
+
+        ``after``: the last one of the page before. ``brief``: without the last attempts.
+        """
+        before = self._clock() - timedelta(minutes=minutes)
+        return await self._receivers.failing(before, limit=limit, after=after, brief=brief)
 
     async def _load(self, delivery_id: str) -> Delivery:
         known = ids.is_id(ids.DELIVERY, delivery_id)

@@ -13,7 +13,7 @@ from service.domain.webhook_endpoint import Endpoint
 from service.errors import Conflict, NotFound, Unauthenticated
 from service.observability import metrics
 from service.store.generations.generations import GenerationStore
-from service.store.paging import Page
+from service.store.paging import ENTRIES_READ, Page
 from service.store.webhooks.deliveries import DeliveryStore
 from service.store.webhooks.delivery_log import DeliveryLog
 from service.store.webhooks.endpoints import EndpointStore
@@ -77,32 +77,55 @@ class DeliveryService:
             raise NotFound("There is no such delivery.")
         return found
 
-    async def list(self, tenant: Tenant, selection: DeliveryFilter, *, limit: int, after: str | None) -> Page[Delivery]:
-        """Return a page, newest first. ``after`` is the last id of the page before."""
-        return await self.list_of(tenant.id, selection, limit=limit, after=after)
+    async def list(
+        self,
+        tenant: Tenant,
+        selection: DeliveryFilter,
+        *,
+        limit: int,
+        after: str | None,
+        most_read: int = ENTRIES_READ,
+    ) -> Page[Delivery]:
+        """Return a page, newest first. ``after`` is the last id of the page before.
+
+        ``most_read``: deliveries that are examined at most.
+        """
+        return await self.list_of(tenant.id, selection, limit=limit, after=after, most_read=most_read)
 
     async def list_of(
-        self, tenant_id: str, selection: DeliveryFilter, *, limit: int, after: str | None
+        self,
+        tenant_id: str,
+        selection: DeliveryFilter,
+        *,
+        limit: int,
+        after: str | None,
+        most_read: int = ENTRIES_READ,
     ) -> Page[Delivery]:
         """List as ``list``, for operators: of a tenant that may be deleted."""
         if selection.generation_id is not None:
-            page = await self._of_generation(tenant_id, selection.generation_id, selection, limit=limit, after=after)
+            page = await self._of_generation(tenant_id, selection, limit=limit, after=after, most_read=most_read)
         else:
             async with self._reads.turn(tenant_id):
-                page = await self._delivery_log.page(tenant_id, selection, limit=limit, after=after)
+                page = await self._delivery_log.page(
+                    tenant_id, selection, limit=limit, after=after, most_read=most_read
+                )
         return replace(page, items=await self._shown(tenant_id, page.items))
 
     async def _of_generation(
-        self, tenant_id: str, generation_id: str, selection: DeliveryFilter, *, limit: int, after: str | None
+        self, tenant_id: str, selection: DeliveryFilter, *, limit: int, after: str | None, most_read: int
     ) -> Page[Delivery]:
         """List from the generation's record, which has the ids of its deliveries: no index is searched."""
+        generation_id = selection.generation_id or ""
         g = await self._generations.load(generation_id) if ids.is_id(ids.GENERATION, generation_id) else None
         if g is None or g.tenant_id != tenant_id:
             return Page()
-        delivery_ids = sorted((one for one in g.deliveries if after is None or one < after), reverse=True)
+        names = sorted((one for one in g.deliveries if after is None or one < after), reverse=True)
+        read, left = names[:most_read], names[most_read:]
         wanted = replace(selection, generation_id=None)
-        found = [d for d in await self._deliveries.load_many(delivery_ids) if d is not None and wanted.matches(d)]
-        return Page(found[:limit], found[limit - 1].id if len(found) > limit else None)
+        found = [d for d in await self._deliveries.load_many(read) if d is not None and wanted.matches(d)]
+        if len(found) > limit:
+            return Page(found[:limit], found[limit - 1].id)
+        return Page(found, read[-1] if left else None)
 
     async def redeliver(self, tenant: Tenant, delivery_id: str) -> Delivery:
         """Send a delivery again, with all attempts of the schedule. A pending delivery does not change.

@@ -13,6 +13,7 @@ from service.domain.generation import Generation
 from service.domain.generation_filter import Filter
 from service.domain.tenant import Limits, Tenant
 from service.runtime import Runtime
+from service.store import keys
 from service.usecases.operations.budget_sampler import BudgetSampler
 from tests.integration.console.test_tenant_changes import hidden
 from tests.integration.console.test_trail import entries
@@ -77,14 +78,16 @@ async def test_money_pages_without_data_say_what_to_do(admin: Browser) -> None:
 async def test_usage_page_and_csv_have_the_same_rows(admin: Browser, shop: Tenant, by: str) -> None:
     query = f"by={by}&tenant_id={shop.id}"
     text = await shown(admin, f"/console/money/usage?{query}")
-    assert "Total of the period" in text
     assert "$15.00" in text
     answer = await admin.get(f"/console/money/usage.csv?{query}")
     assert answer.headers["content-type"].startswith("text/csv")
     assert "attachment" in answer.headers["content-disposition"]
-    *rows, total = list(csv.reader(io.StringIO(answer.text)))[1:]
-    assert (total[0], total[-2]) == ("total", "15.000000")
-    assert sum(float(row[-2]) for row in rows) == 15.0
+    head, *rows = list(csv.reader(io.StringIO(answer.text)))
+    spent = [float(row[head.index("spent_usd")]) for row in rows]
+    if by != "end_user":  # this list has no total
+        assert "Total of these days" in text
+        assert (rows.pop()[0], spent.pop()) == ("total", 15.0)
+    assert sum(spent) == 15.0
     assert all(cell[:1] != "=" for row in rows for cell in row)
 
 
@@ -93,7 +96,7 @@ async def test_usage_page_leads_to_the_next_one(
 ) -> None:
     from service.console.money import usage
 
-    monkeypatch.setattr(usage, "_ROWS", 2)
+    monkeypatch.setattr(usage, "ROWS", 2)
     for number in range(3):
         tenant = await runtime.tenants.service.create(f"tenant-{number}")
         await runtime.generations.creator.create(tenant, factories.create_request())
@@ -103,6 +106,33 @@ async def test_usage_page_leads_to_the_next_one(
     names = [name for name in ("tenant-0", "tenant-1", "tenant-2") if name in text or name in following]
     assert len(names) == 3
     assert 'rel="next"' not in following
+
+
+async def test_usage_page_continues_with_earlier_days(
+    admin: Browser, runtime: Runtime, shop: Tenant, clock: Clock
+) -> None:
+    """Each day of a month is on one page of its own report."""
+    clock.now = clock.now.replace(day=28)
+    created = clock().date().replace(day=2).isoformat()
+    await runtime.redis.execute("HSET", keys.usage(shop.id, created), "created", 7, "spent", 2_000_000)
+    target, pages = f"/console/money/usage?by=day&month={created[:7]}&tenant_id={shop.id}", list[str]()
+    while target:
+        pages.append(await shown(admin, target))
+        target = "".join(part.split('"')[0] for part in pages[-1].split('rel="next" href="')[1:]).replace("&amp;", "&")
+    assert [created in text for text in pages] == [False, True]
+    assert "$2.00" in pages[1]
+    for bad in ("MTAwMA", "OTk5OTk5OTk5OTk5", "LTE"):  # 1000, 999999999999 and -1 days before the end
+        answer = await admin.get(f"/console/money/usage?by=day&month={created[:7]}&tenant_id={shop.id}&cursor={bad}")
+        assert answer.status_code == 422
+
+
+@pytest.mark.parametrize(
+    "query", ["start=2026-01-01&end=2026-01-05", "by=end_user&tenant_id=ten_x&start=2026-01-01&end=2026-01-05"]
+)
+async def test_usage_page_of_a_list_needs_a_kept_period(admin: Browser, query: str) -> None:
+    """Lists of tenants and of end users are kept for months and for days, not for other periods."""
+    assert "are shown for a month" in await shown(admin, f"/console/money/usage?{query}")
+    assert (await admin.get(f"/console/money/usage.csv?{query}")).status_code == 422
 
 
 @pytest.mark.parametrize(
