@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Final, Self, get_args
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, model_validator
 from pydantic_core import PydanticCustomError
 
 from service.domain.billing import REQUEST_ID
@@ -11,6 +11,7 @@ from service.domain.bulk import MOST_IDS, BulkKind, EndedStatus, LiveStatus
 from service.domain.described import describe
 from service.domain.reason import Text
 from service.domain.request import END_USER_LENGTH, METADATA_KEY_LENGTH, METADATA_PAIRS, METADATA_VALUE_LENGTH
+from service.domain.timestamps import Moment
 from service.domain.webhook import EventType
 
 _Name = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=200)]
@@ -46,11 +47,11 @@ class BulkFilterBody(BaseModel):
     """`cancel`: only generations with this status; `in_flight` is every one but `queued`. `replay`: `dead` or
     `delivered`. Default: every one that can be canceled or replayed.
     """
-    created_after: AwareDatetime | None = None
+    created_after: Moment | None = None
     """Only items created after this time (RFC 3339 with an offset). Default: no bound."""
-    created_before: AwareDatetime | None = None
+    created_before: Moment | None = None
     """Only items created before this time (RFC 3339 with an offset). Default: no bound."""
-    submitted_before: AwareDatetime | None = None
+    submitted_before: Moment | None = None
     """`dismiss`: only generations submitted before this time (RFC 3339 with an offset). Default: no bound."""
     end_user_id: _EndUser | None = None
     """Of generations: only those of this end user, as the tenant names it. Default: of all."""
@@ -107,7 +108,7 @@ class NewBulkJob(BulkPreviewBody):
 
     reason: Text
     """Why, 1 to 500 characters, for operators. `dismiss`: written into the ledger of each generation."""
-    previewed_at: AwareDatetime
+    previewed_at: Moment
     """`previewed_at` of the preview. Items that were created later are not touched."""
     expected: Annotated[int, Field(strict=True, ge=0)]
     """`matched` of the preview. If more items match now, nothing starts."""

@@ -1,9 +1,32 @@
 """Times in queries and bodies, as bounds over ids."""
 
-from datetime import UTC, datetime
-from typing import Final
+import re
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AwareDatetime, BeforeValidator
+from pydantic_core import PydanticKnownError
 
 from service.errors import FieldError, Invalid
+
+_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
+
+
+def _written(error: Literal["date_parsing", "datetime_parsing"]) -> BeforeValidator:
+    """Refuse what pydantic accepts as seconds or milliseconds since 1970: the caller may have meant the other unit."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, date) or (isinstance(value, str) and _DAY.match(value)):
+            return value
+        raise PydanticKnownError(error, {"error": "not RFC 3339"})
+
+    return BeforeValidator(check)
+
+
+#: A time with an offset, as RFC 3339 writes it.
+Moment = Annotated[AwareDatetime, _written("datetime_parsing")]
+#: A day, as RFC 3339 writes it.
+Day = Annotated[date, _written("date_parsing")]
 
 #: The end of the year 9999, the last that Python's datetime supports.
 _LAST_SECOND: Final = 253_402_300_799

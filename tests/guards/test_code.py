@@ -50,6 +50,13 @@ def output_of(code: str) -> str:
     return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
+def test_times_of_callers_have_one_type() -> None:
+    """pydantic's own also accept numbers; see ``service/domain/timestamps.py``."""
+    users = {path.name for path in modules("service") if "AwareDatetime" in path.read_text()}
+
+    assert users == {"timestamps.py"}
+
+
 def test_parts_of_bodies_are_sent_in_one_module() -> None:
     """There each part has a time limit, so that a client that reads too little is disconnected."""
     sends = re.compile(r"StreamingResponse|FileResponse|EventSourceResponse|\"more_body\": True")

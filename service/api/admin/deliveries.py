@@ -3,7 +3,6 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime
 
 from service.api.admin.webhook_schemas import (
     FailingReceiverList,
@@ -19,7 +18,7 @@ from service.api.http.dependencies import ON_CALL, VIEWER, Gateway, json_of
 from service.api.schemas import problems
 from service.domain import ids
 from service.domain.reason import ActReason
-from service.domain.timestamps import in_range
+from service.domain.timestamps import Moment, in_range
 from service.domain.webhook import DeliveryFilter, DeliveryStatus, EventType
 
 router = APIRouter(prefix="/admin/v1", tags=["admin"], route_class=AuditedRoute)
@@ -46,8 +45,8 @@ async def list_all_deliveries(
         str | None, Query(max_length=64, description="Only deliveries of this generation. Default: all.")
     ] = None,
     event: EventType | None = None,
-    created_after: AwareDatetime | None = None,
-    created_before: AwareDatetime | None = None,
+    created_after: Moment | None = None,
+    created_before: Moment | None = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     cursor: Annotated[str | None, Query(max_length=100)] = None,
 ) -> OperatorDeliveryList:

@@ -3,7 +3,6 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import AwareDatetime
 
 from service.api.admin.generation_views import (
     GenerationDetailsView,
@@ -21,7 +20,7 @@ from service.api.schemas import problems
 from service.domain import ids
 from service.domain.reason import ActReason
 from service.domain.status import PublicStatus, Status
-from service.domain.timestamps import in_range
+from service.domain.timestamps import Moment, in_range
 
 router = APIRouter(prefix="/admin/v1/generations", tags=["admin"], route_class=AuditedRoute)
 
@@ -63,8 +62,8 @@ async def list_all_generations(
             description="Only generations of the end user with this pseudonym; needs `tenant_id`. Default: all.",
         ),
     ] = None,
-    created_after: AwareDatetime | None = None,
-    created_before: AwareDatetime | None = None,
+    created_after: Moment | None = None,
+    created_before: Moment | None = None,
     fal_request_id: FalRequestId = None,
     limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = 20,
     cursor: Annotated[str | None, Query(max_length=100)] = None,

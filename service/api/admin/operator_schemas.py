@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 from typing_extensions import TypedDict
 
 from service.api.admin.schemas import Name, in_utc
@@ -11,6 +11,7 @@ from service.domain.actor import Actor
 from service.domain.described import Timestamp, describe, described
 from service.domain.generation_view import rfc3339
 from service.domain.operator import Operator, OperatorToken, Role
+from service.domain.timestamps import Moment
 
 
 class NewOperator(BaseModel):
@@ -38,7 +39,7 @@ class NewOperatorToken(BaseModel):
 
     name: Annotated[str, Field(max_length=100)] = ""
     """What the token is for, 100 characters at most. Default: empty."""
-    expires_at: Annotated[AwareDatetime, Field(strict=True), AfterValidator(in_utc)] | None = None
+    expires_at: Annotated[Moment, AfterValidator(in_utc)] | None = None
     """When the token stops working (RFC 3339 with an offset). Default `null`: never."""
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
@@ -16,6 +16,7 @@ from service.domain.models.model import ENDPOINT_ID
 from service.domain.pricing import usd
 from service.domain.request import AnyDuration, OptionalMoney, Resolution, Url
 from service.domain.tenant import ApiKey, Limits, Scope, Tenant
+from service.domain.timestamps import Moment
 from service.domain.webhook_endpoint import MOST_ENDPOINTS
 
 _LONGEST_RETENTION: Final = 10 * 365 * 24 * 3600
@@ -158,7 +159,7 @@ class NewApiKey(BaseModel):
     """What the key may do: `generate` creates, cancels and uploads, `read` reads, `manage` changes webhooks, secrets
     and end users. Default: all three.
     """
-    expires_at: Annotated[AwareDatetime, Field(strict=True), AfterValidator(in_utc)] | None = None
+    expires_at: Annotated[Moment, AfterValidator(in_utc)] | None = None
     """When the key stops working (RFC 3339 with an offset). Default `null`: never."""
 
 

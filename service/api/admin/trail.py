@@ -3,13 +3,12 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import AwareDatetime
 
 from service.api.http.accept import NEGOTIATED, preferred
 from service.api.http.dependencies import VIEWER, Gateway
 from service.api.http.responses import json_response
 from service.api.http.trail_views import TrailList, decode_trail_cursor, trail_csv, trail_page_view
-from service.domain.timestamps import in_range
+from service.domain.timestamps import Moment, in_range
 from service.domain.trail import Outcome
 from service.usecases.trail.pages import TrailFilter
 
@@ -36,8 +35,8 @@ async def list_trail(
         str | None, Query(max_length=40, description="Entries about this tenant. Default: all.")
     ] = None,
     outcome: Annotated[Outcome | None, Query(description="Entries with this outcome. Default: all.")] = None,
-    after: Annotated[AwareDatetime | None, Query(description="Recorded at this time (RFC 3339) or later.")] = None,
-    before: Annotated[AwareDatetime | None, Query(description="Recorded before this time (RFC 3339).")] = None,
+    after: Annotated[Moment | None, Query(description="Recorded at this time (RFC 3339) or later.")] = None,
+    before: Annotated[Moment | None, Query(description="Recorded before this time (RFC 3339).")] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
     cursor: Annotated[str | None, Query(max_length=100)] = None,
 ) -> Response:

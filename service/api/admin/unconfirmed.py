@@ -3,7 +3,7 @@
 from typing import Annotated, Final, Literal, Self
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, model_validator
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
@@ -16,6 +16,7 @@ from service.domain.described import Timestamp, describe, described
 from service.domain.generation import Generation
 from service.domain.generation_view import rfc3339
 from service.domain.pricing import usd
+from service.domain.timestamps import Moment
 from service.runtime import Runtime
 from service.usecases.operations.unconfirmed import Dismissed, PaidAndLost, Unconfirmed
 
@@ -89,8 +90,8 @@ class Dismissal(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra=describe)
 
     before: Annotated[
-        AwareDatetime,
-        Field(strict=True, description="Generations submitted before this time (RFC 3339 with an offset)."),
+        Moment,
+        Field(description="Generations submitted before this time (RFC 3339 with an offset)."),
     ]
     reason: Annotated[
         str,

@@ -1,6 +1,5 @@
 """``/admin/v1/usage`` and ``/admin/v1/budgets``: usage of all tenants, and who is near a budget."""
 
-from datetime import date
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request, Response
@@ -12,6 +11,7 @@ from service.api.http.cursors import decode_offset, encode_offset
 from service.api.http.dependencies import VIEWER, Gateway, Viewer
 from service.api.http.responses import json_response
 from service.api.schemas import problems
+from service.domain.timestamps import Day
 from service.usecases.operations.usage import By
 from service.usecases.operations.usage_table import usage_csv
 
@@ -46,9 +46,9 @@ async def read_account_usage(
     month: Annotated[
         str | None, Query(max_length=10, description="A month (UTC): `2026-01`. Default: this one, until today.")
     ] = None,
-    start: Annotated[date | None, Query(description="First day (UTC), in place of a month.")] = None,
+    start: Annotated[Day | None, Query(description="First day (UTC), in place of a month.")] = None,
     end: Annotated[
-        date | None, Query(description="Last day (UTC), included, 92 days from `start` at most. Default: today.")
+        Day | None, Query(description="Last day (UTC), included, 92 days from `start` at most. Default: today.")
     ] = None,
     tenant_id: Annotated[str | None, Query(max_length=100, description="Of this tenant only.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,

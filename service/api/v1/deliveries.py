@@ -3,7 +3,6 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime
 
 from service.api.http.audited import AuditedRoute
 from service.api.http.cursors import decode_cursor, encode_cursor, page_of
@@ -18,7 +17,7 @@ from service.api.v1.webhook_schemas import (
     delivery_view,
 )
 from service.domain import ids
-from service.domain.timestamps import in_range
+from service.domain.timestamps import Moment, in_range
 from service.domain.webhook import DeliveryFilter, DeliveryStatus, EventType
 
 router = APIRouter(prefix="/v1/deliveries", tags=["webhooks"], route_class=AuditedRoute)
@@ -40,8 +39,8 @@ async def list_deliveries(
         str | None, Query(max_length=64, description="Only deliveries of this generation. Default: all.")
     ] = None,
     event: EventType | None = None,
-    created_after: AwareDatetime | None = None,
-    created_before: AwareDatetime | None = None,
+    created_after: Moment | None = None,
+    created_before: Moment | None = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     cursor: Annotated[str | None, Query(max_length=100)] = None,
 ) -> DeliveryList:

@@ -5,7 +5,6 @@ import re
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import AwareDatetime
 
 from service.api.http.bodies import json_body, release_memory
 from service.api.http.cursors import decode_cursor, page_of
@@ -33,7 +32,7 @@ from service.domain.pricing import usd
 from service.domain.request import CreateGeneration
 from service.domain.status import PublicStatus, Status
 from service.domain.tenant import Scope, Tenant
-from service.domain.timestamps import in_range
+from service.domain.timestamps import Moment, in_range
 from service.errors import FieldError, Forbidden, Invalid, StoreUnavailable, TooLarge, TooManyWaiting, Unauthenticated
 from service.runtime import Runtime
 from service.usecases.generations.admission import DraftQuote
@@ -201,8 +200,8 @@ async def list_generations(
     ] = None,
     error_code: Code = None,
     fal_request_id: FalRequestId = None,
-    created_after: AwareDatetime | None = None,
-    created_before: AwareDatetime | None = None,
+    created_after: Moment | None = None,
+    created_before: Moment | None = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     cursor: Annotated[str | None, Query(max_length=100)] = None,
 ) -> Response:

@@ -3,11 +3,10 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime
 
 from service.api.http.dependencies import Gateway, Manager
 from service.api.http.trail_views import TrailList, decode_trail_cursor, trail_page_view
-from service.domain.timestamps import in_range
+from service.domain.timestamps import Moment, in_range
 from service.domain.trail import Outcome
 from service.usecases.trail.pages import TrailFilter
 
@@ -27,8 +26,8 @@ async def list_tenant_trail(
     action: Annotated[str | None, Query(max_length=100, description="Name of the operation. Default: all.")] = None,
     target: Annotated[str | None, Query(max_length=128, description="Id that was acted on. Default: all.")] = None,
     outcome: Annotated[Outcome | None, Query(description="Entries with this outcome. Default: all.")] = None,
-    after: Annotated[AwareDatetime | None, Query(description="Recorded at this time (RFC 3339) or later.")] = None,
-    before: Annotated[AwareDatetime | None, Query(description="Recorded before this time (RFC 3339).")] = None,
+    after: Annotated[Moment | None, Query(description="Recorded at this time (RFC 3339) or later.")] = None,
+    before: Annotated[Moment | None, Query(description="Recorded before this time (RFC 3339).")] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     cursor: Annotated[str | None, Query(max_length=100)] = None,
 ) -> TrailList:

@@ -1,7 +1,6 @@
 """``/v1/usage``: money and counts by day and by end user, as JSON or CSV, and pages of end users."""
 
 from collections.abc import Iterable, Sequence
-from datetime import date
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Query, Request, Response
@@ -14,6 +13,7 @@ from service.api.schemas import UsageDraftsView, UsageEndUser, UsageEndUserList,
 from service.domain.csv_tables import csv_text, text_cell
 from service.domain.figures import Figures, by_code, by_model
 from service.domain.pricing import usd
+from service.domain.timestamps import Day
 from service.domain.usage import EndUserSpending, EndUserUsage
 from service.usecases.tenants.usage import Part, Report
 
@@ -39,9 +39,9 @@ async def read_usage(
     request: Request,
     gateway: Gateway,
     caller: Reader,
-    start: Annotated[date | None, Query(description="First day (UTC). Default: the first of this month.")] = None,
+    start: Annotated[Day | None, Query(description="First day (UTC). Default: the first of this month.")] = None,
     end: Annotated[
-        date | None, Query(description="Last day (UTC), included, 92 days after `start` at most. Default: today.")
+        Day | None, Query(description="Last day (UTC), included, 92 days after `start` at most. Default: today.")
     ] = None,
     by: Annotated[
         By,

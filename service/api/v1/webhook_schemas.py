@@ -3,19 +3,18 @@
 import re
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
 from service.domain.described import Timestamp, describe, described
 from service.domain.generation_view import rfc3339
 from service.domain.request import Url
+from service.domain.timestamps import Moment
 from service.domain.webhook import ENDS, Attempt, Delivery, DeliveryStatus, EventType
 from service.domain.webhook_endpoint import MOST_HEADERS
 from service.domain.webhook_endpoint_view import EndpointView
 
-#: As text: a number might be seconds, or milliseconds.
-_Moment = Annotated[AwareDatetime, Field(strict=True)]
 _LONGEST_OVERLAP: Final = 7 * 24 * 3600
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
 _HEADER_VALUE: Final = re.compile(r"[\x20-\x7e]{0,1024}")
@@ -156,9 +155,9 @@ class ReplayBody(BaseModel):
     """Default `dead`. `delivered` sends received events again, under the same `webhook-id`."""
     event: EventType | None = None
     """Only deliveries of this event type. Default: all."""
-    created_after: _Moment | None = None
+    created_after: Moment | None = None
     """Only deliveries of events at or after this time (RFC 3339 with an offset). Default: no bound."""
-    created_before: _Moment | None = None
+    created_before: Moment | None = None
     """Only deliveries of events before this time (RFC 3339 with an offset). Default: no bound."""
     cursor: Annotated[str | None, Field(max_length=100)] = None
     """`next_cursor` of the previous call. Default: the newest delivery."""

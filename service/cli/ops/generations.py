@@ -4,7 +4,7 @@ import json
 from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
 import typer
-from pydantic import AwareDatetime, BaseModel, TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 
 from service.api.admin.generation_views import (
     GenerationDetailsView,
@@ -20,7 +20,7 @@ from service.domain.operator import Role
 from service.domain.reason import ACT_REASON
 from service.domain.request import parse
 from service.domain.status import PublicStatus
-from service.domain.timestamps import in_range
+from service.domain.timestamps import Moment, in_range
 
 if TYPE_CHECKING:
     from service.runtime import Runtime
@@ -40,8 +40,8 @@ class _Conditions(BaseModel):
     model: str | None
     end_user_id: str | None
     end_user: str | None
-    created_after: AwareDatetime | None
-    created_before: AwareDatetime | None
+    created_after: Moment | None
+    created_before: Moment | None
     fal_request_id: str | None
     metadata: tuple[tuple[str, str], ...]
 

@@ -5,16 +5,17 @@ from datetime import datetime
 from typing import Final
 
 import typer
-from pydantic import AwareDatetime, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from service.api.http.trail_views import entry_view, trail_csv
 from service.cli.ops.session import with_runtime
 from service.cli.output import Columns, show, show_list
+from service.domain.timestamps import Moment
 from service.domain.trail import Outcome
 from service.runtime import Runtime
 from service.usecases.trail.pages import Recorded, TrailFilter
 
-_TIME: Final = TypeAdapter(AwareDatetime)
+_TIME: Final = TypeAdapter(Moment)
 _PAGE: Final = 500
 _COLUMNS: Final[Columns] = {
     "at": lambda entry: entry["at"],
