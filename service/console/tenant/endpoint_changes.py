@@ -99,13 +99,14 @@ async def preview_endpoint(visit: Visit) -> Page:
 @endpoint_changes.action("/tenant/endpoints/{endpoint_id}/change", needs=Scope.MANAGE)
 async def change_webhook_endpoint(visit: Visit) -> Redirect:
     reason_of(visit)
+    endpoint = await _endpoint(visit)
     version = _number(visit.form.text("version"))
     if not isinstance(version, int):
         raise Malformed("The form is not that of a preview.")
     body: EndpointChange = parse(_CHANGE, visit.form.text("body").encode())
-    endpoint_id, service = visit.path_params["endpoint_id"], visit.runtime.webhooks.endpoints
-    await service.change(visit.tenant, endpoint_id, endpoint_patch(body), versions=frozenset({version}))
-    return Redirect(f"{_LIST[0]}/{endpoint_id}", "The endpoint is changed.")
+    changes, service = endpoint_patch(body), visit.runtime.webhooks.endpoints
+    await service.change(visit.tenant, endpoint.id, changes, versions=frozenset({version}))
+    return Redirect(_own(endpoint), "The endpoint is changed.")
 
 
 @endpoint_changes.page("/tenant/endpoints/{endpoint_id}/delete", needs=Scope.MANAGE)
@@ -166,8 +167,8 @@ async def preview_rotation_of_secret(visit: Visit) -> Page:
 @endpoint_changes.action("/tenant/endpoints/{endpoint_id}/rotate", needs=Scope.MANAGE)
 async def rotate_webhook_secret(visit: Visit) -> Page:
     reason_of(visit)
-    body: SecretRotation = parse(_ROTATION, visit.form.text("body").encode())
     endpoint = await _endpoint(visit)
+    body: SecretRotation = parse(_ROTATION, visit.form.text("body").encode())
     if str(endpoint.version) != visit.form.text("version"):  # a reload of this page does not rotate again
         raise PreconditionFailed("The endpoint has changed since the preview. Its page shows the secret.")
     overlap = timedelta(seconds=body.overlap_seconds)
