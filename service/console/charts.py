@@ -50,7 +50,7 @@ def bar_chart(
     summary = f"{title}: nothing yet."
     if largest:
         first = next(label for label, value in points if value == largest)
-        summary = f"{title}: {len(points)} bars, {points[0][0]} to {points[-1][0]}; most {text(largest)}, {first}"
+        summary = f"{title}: {points[0][0]} to {points[-1][0]}; the highest: {text(largest)}, {first}"
     return BarChart(title, axis, unit, summary, bars, is_empty=not largest)
 
 

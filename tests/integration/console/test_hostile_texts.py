@@ -62,6 +62,7 @@ _CSV: Final = (
     "/v1/usage?by=end_user",
 )
 _FIELD: Final = re.compile(r'<(?:input|select) id="field-(\w+)"')
+_NEXT_PAGE: Final = re.compile(r'<a rel="next" href="([^"]+)">')
 _QUERY_NAME: Final = re.compile(r"""(?:query\.get|_of)\((?:visit, )?["']([a-z_]+)["']""")
 
 
@@ -87,11 +88,13 @@ async def test_stored_text_stays_text_on_every_page(app: FastAPI, world: World) 
     found, seen = {}, set()
     for for_operators, subject in _subjects(world).items():
         async with browser_of(app, subject) as browser:
-            for path in world.pages(session_routes(app), for_operators=for_operators):
+            paths = list(world.pages(session_routes(app), for_operators=for_operators))
+            for path in paths:
                 page = await browser.client.get(path)
                 assert page.status_code < 500, path
                 seen |= shown(page.text)
                 found[path] = _faults(page)
+                paths += [unescape(following) for following in _NEXT_PAGE.findall(page.text)]
 
     assert {path: each for path, each in found.items() if each} == {}
     assert len(found) > 60

@@ -110,6 +110,8 @@ ONLY_IN_PROMETHEUS: Final = {
     "TenantSpendingUnusual": "a sum of an hour compared with the usual one",
     "SettledAtEstimate": "an increase in an hour",
     "OperatorCallsRefused": "an increase in 15 minutes; the audit trail lists them",
+    "ConsoleLoginsRefused": "an increase in 15 minutes; the log has each with its address",
+    "KeySetsUnavailable": "an increase in 15 minutes; the log has the host and the error",
     "GatewayMissing": "without a gateway there is no page",
     "AcceptSloBurning": "a share of the requests of days",
     "CompletionSloBurning": "a share of the generations of days",
