@@ -141,7 +141,7 @@ class UseCases:
             case "sweep":
                 return self._sweeper(generations, transitions).sweep(item)
             case "cancel":
-                return GenerationCanceller(constant, transitions, clock=self._clock).cancel(_any(None), name)
+                return GenerationCanceller(constant, transitions, clock=self._clock).request(name)
         return self._erasure(generations, transitions)._erase_one(name)
 
     def _dispatch(self, transitions: TransitionService) -> Dispatch:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from service.domain import ids
@@ -40,10 +41,12 @@ class DeliveryLog:
     async def page_over_all(
         self, wanted: DeliveryFilter, *, limit: int, after: str | None, oldest_first: bool = False
     ) -> Page[Delivery]:
-        """Return a page of deliveries of the filter's tenant; without a tenant, of the dead letters of all tenants."""
-        if wanted.tenant_id is None:
-            return await self.page_of_dead_letters(wanted, limit=limit, after=after, oldest_first=oldest_first)
-        return await self.page(wanted.tenant_id, wanted, limit=limit, after=after, oldest_first=oldest_first)
+        """Return a page of deliveries of the filter's tenant; without a tenant, of the dead letters of all tenants.
+
+        ``limit``: deliveries that are read, so that a page may be shorter and not be the last one.
+        """
+        read = self.page_of_dead_letters if wanted.tenant_id is None else partial(self.page, wanted.tenant_id)
+        return await read(wanted, limit=limit, after=after, oldest_first=oldest_first, most_read=limit)
 
     async def dead_letter_count(self, wanted: DeliveryFilter) -> int:
         """Count the dead letters of the filter's tenant, or of all tenants, that were created within its times."""

@@ -211,4 +211,4 @@ async def test_tenant_replays_its_own_and_cannot_see_anothers(
         assert answer is not None
         assert answer.status == 404, name
     await other.goto("/console/tenant/deliveries")
-    await expect(other.get_by_text("No delivery matches.")).to_be_visible()
+    await expect(other.get_by_text("No delivery matches")).to_be_visible()

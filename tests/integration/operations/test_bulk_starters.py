@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -127,6 +128,7 @@ async def test_bulk_jobs_beyond_the_list_are_deleted(
         jobs.append(await started(operator, {"tenant_id": tenant.id, "model": f"model-{n}"}))
         if n:
             await finished(runtime, jobs[-1])
+        clock.advance(timedelta(seconds=1))  # ids of one millisecond are in no order
 
     listed = [job["id"] for job in (await operator.get(BULK)).json()["data"]]
     assert listed == [jobs[3], jobs[0]]

@@ -61,6 +61,21 @@ async def _issuer(scene: Scene) -> dict[str, Any]:
     return {"body": json.dumps(rule), **_REASON}
 
 
+async def _new_endpoint(_scene: Scene) -> dict[str, Any]:
+    return {"body": json.dumps({"url": HOOK, "events": ["generation.failed"]}), "newest": "", **_REASON}
+
+
+def _to_endpoint(**body: Any) -> Callable[[Scene], Awaitable[dict[str, Any]]]:
+    """Return the form that a preview of a change to the endpoint makes."""
+
+    async def fields(scene: Scene) -> dict[str, Any]:
+        endpoint_id = await scene.value("endpoint_id")
+        endpoint = await scene.runtime.webhooks.endpoints.get(await scene.tenant(), endpoint_id)
+        return {"body": json.dumps(body), "version": str(endpoint.version), **_REASON}
+
+    return fields
+
+
 async def _adjustment(scene: Scene) -> dict[str, Any]:
     body = {"generation_id": await scene.value("generation_id"), "amount_usd": "-0.20", "expected_usd": "0.70"}
     return {"body": json.dumps(body), **_REASON}
@@ -96,6 +111,10 @@ ACTS = {
     "/tenant/bulk": Act(target="new", body=_replay, changes=("state",)),
     "/tenant/bulk/{bulk_job_id}/stop": Act(body=_REASON, changes=("stop_reason",)),
     "/tenant/generations/{generation_id}/cancel": Act(changes=("status",)),
+    "/tenant/endpoints": Act(target="new", body=_new_endpoint, changes=("url", "events")),
+    "/tenant/endpoints/{endpoint_id}/change": Act(body=_to_endpoint(description="new"), changes=("description",)),
+    "/tenant/endpoints/{endpoint_id}/delete": Act(body=_REASON, changes=("url", "keys")),
+    "/tenant/endpoints/{endpoint_id}/rotate": Act(body=_to_endpoint(overlap_seconds=60), changes=("keys",)),
     "/tenant/endpoints/{endpoint_id}/enable": Act(changes=("disabled.reason",), step=with_disabled_endpoint),
     "/tenant/endpoints/{endpoint_id}/disable": Act(changes=("disabled.reason",)),
     "/tenant/endpoints/{endpoint_id}/replay": Act(facts=("replayed", "matched")),

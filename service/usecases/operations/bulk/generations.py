@@ -36,7 +36,9 @@ class Generations:
             return Page([g for g in found if g is not None and wanted.has(g)])
         conditions = wanted.generations
         conditions = replace(conditions, status=conditions.status or default, oldest_first=oldest_first)
-        return await self._lists.page(conditions, limit=ENTRIES_READ, after=after, over_all=True)
+        return await self._lists.page(
+            conditions, limit=ENTRIES_READ, most_read=ENTRIES_READ, after=after, over_all=True
+        )
 
 
 class CancelGenerations:
