@@ -152,7 +152,7 @@ ACTS_REFUSED = Counter(
     ("limit",),
 )
 OPERATOR_LOGINS_REFUSED = Counter(
-    "gateway_operator_logins_refused", "Calls and logins of operators with a token that is not valid."
+    "gateway_operator_logins_refused", "Calls of operators with a token that is not valid."
 )
 CONSOLE_LOGINS_REFUSED = Counter(
     "gateway_console_logins_refused",
