@@ -51,7 +51,7 @@ async def show_status(visit: Visit) -> Page:
 @status.page("/runbook/{section}", needs=Role.VIEWER)
 async def show_runbook(visit: Visit) -> Page:
     section = visit.path_params["section"]
-    return Page("oncall/runbook.html", section, {"text": runbook_section(section)}, parents=(_STATUS,))
+    return Page("oncall/runbook.html", section, {"blocks": runbook_section(section)}, parents=(_STATUS,))
 
 
 @status.page("/oncall/pause", needs=Role.OPERATOR)

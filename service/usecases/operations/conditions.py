@@ -66,7 +66,7 @@ def _dead_letters(count: int) -> Finding:
     if not count:
         return ok(name, "none")
     remedy = "When the receivers work again, replay the deliveries, or let their tenants replay them."
-    return warn(name, f"{count:,} deliveries of all tenants", remedy)
+    return warn(name, f"webhook deliveries that are dead letters: {count:,}", remedy)
 
 
 def _budgets(slow: SlowFigures, names: Mapping[str, str], account_budget: int | None) -> Finding:
