@@ -26,6 +26,10 @@ generations = ConsoleRoutes()
 LIST: Final = ("/oncall/generations", "Generations")
 #: Deliveries that the page of a generation shows, the newest. The audit entry of its read takes half of the commands.
 _DELIVERIES: Final = 5
+_CANCEL: Final = (
+    "While it is queued, it ends at once and costs nothing. After the submit fal decides, and may bill it.",
+    "Its tenant receives the usual webhook.",
+)
 _FILTERS: Final = (
     *("tenant_id", "status", "error_code", "model", "end_user_id", "fal_request_id", "metadata"),
     *("created_after", "created_before"),
@@ -71,21 +75,18 @@ async def confirm_cancel_of_generation(visit: Visit) -> Page:
     informed = await visit.runtime.webhooks.recipients.of_event(
         [g.tenant_id], EventType.CANCELED, webhook_urls=[g.webhook_url]
     )
+    billing = "Released at once" if g.public_status is PublicStatus.QUEUED else "fal may bill"
+    changes = [("Held", money(g.estimated_cost)), (billing, money(g.estimated_cost)), ("Informed", informed.summary)]
     confirmation = Confirmation(
         action=f"{own}/cancel",
         button="Cancel the generation",
         back=own,
-        effects=(
-            "While it is queued, it ends at once and costs nothing. After the submit fal decides, and may bill it.",
-            "Its tenant receives the usual webhook.",
-        ),
+        effects=("It has ended: there is nothing to cancel.",) if g.is_terminal else _CANCEL,
         facts=[
             ("Status", g.public_status.value),
             ("Tenant", g.tenant_id),
             ("Created", moment(g.created_at)),
-            ("Held", money(g.estimated_cost)),
-            ("Released at once" if g.public_status is PublicStatus.QUEUED else "fal may bill", money(g.estimated_cost)),
-            ("Informed", informed.summary),
+            *([] if g.is_terminal else changes),
         ],
         is_dangerous=True,
     )
