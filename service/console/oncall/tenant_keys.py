@@ -74,14 +74,14 @@ async def create_api_key(visit: Visit) -> Page:
 
 
 @tenant_keys.page("/oncall/tenants/{tenant_id}/keys/{key_id}/rotate", needs=Role.ADMIN)
-async def editrotation_form(visit: Visit) -> Page:
+async def edit_rotation_of_key(visit: Visit) -> Page:
     tenant = await _tenant(visit)
     key, _ = await _key(visit, tenant)
     return editing_page("Rotate an API key", rotation_form(tenant, key), parents=_parents(tenant))
 
 
 @tenant_keys.preview("/oncall/tenants/{tenant_id}/keys/{key_id}/rotate/preview", needs=Role.ADMIN)
-async def previewrotation_form(visit: Visit) -> Page:
+async def preview_rotation_of_key(visit: Visit) -> Page:
     tenant = await _tenant(visit)
     key, used = await _key(visit, tenant)
     text = _rotation_text(visit)
