@@ -8,6 +8,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from service.console.confirm import Confirmation
+from service.console.lists import pair_of
 from service.console.rendering import moment, money
 from service.console.visit import Visit
 from service.domain.bulk import BulkJob, BulkKind
@@ -15,7 +16,7 @@ from service.domain.bulk_request import BULK_PREVIEW, NEW_BULK_JOB, BulkFilterBo
 from service.domain.generation_view import rfc3339
 from service.domain.request import parse
 from service.domain.webhook import EventType
-from service.errors import FieldError, Invalid, Malformed
+from service.errors import Malformed
 from service.usecases.operations.bulk.preview import Preview
 from service.usecases.webhooks.recipients import MOST_TENANTS, Recipients
 
@@ -48,16 +49,9 @@ def preview_of(visit: Visit, kind: str, **fixed: str) -> tuple[BulkPreviewBody, 
     wanted: dict[str, Any] = {name: value for name in CONDITIONS if (value := visit.query.get(name, "").strip())}
     wanted |= fixed
     if "metadata" in wanted:
-        wanted["metadata"] = _pair(wanted["metadata"])
+        wanted["metadata"] = dict([pair_of(wanted["metadata"])])
     wanted["ids"] = visit.request.query_params.getlist("id")
     return parse(BULK_PREVIEW, json.dumps({"kind": kind, "filter": wanted}).encode()), wanted
-
-
-def _pair(text: str) -> dict[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise Invalid(FieldError("/query/metadata", "must have the form name=value", "metadata"))
-    return {name: value}
 
 
 Facts = list[tuple[str, Any]]

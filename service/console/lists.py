@@ -10,13 +10,18 @@ from enum import StrEnum
 from typing import Final, TypeVar
 from urllib.parse import urlencode
 
+from pydantic import TypeAdapter, ValidationError
+
 from service.api.http.cursors import decode_cursor, encode_cursor
 from service.console.visit import Visit
 from service.domain import ids
+from service.domain.faults import sentence
+from service.domain.timestamps import Moment
 from service.errors import FieldError, Invalid
 
 #: Rows of a page, and entries that a search examines for it.
 ROWS: Final = 20
+_TIME: Final = TypeAdapter(Moment)
 Value = TypeVar("Value", bound=StrEnum)
 
 
@@ -32,6 +37,23 @@ def choice_of(visit: Visit, name: str, kind: type[Value]) -> Value | None:
 def text_of(visit: Visit, name: str) -> str | None:
     """Return the filter ``name`` without spaces around it; None: all."""
     return visit.query.get(name, "").strip() or None
+
+
+def time_of(visit: Visit, name: str) -> datetime | None:
+    """Return the filter ``name``, a time with an offset; None: all. Raises Invalid."""
+    text = text_of(visit, name)
+    try:
+        return None if text is None else _TIME.validate_python(text)
+    except ValidationError as error:
+        raise Invalid(FieldError(f"/query/{name}", sentence(error.errors()[0]), "datetime")) from None
+
+
+def pair_of(text: str) -> tuple[str, str]:
+    """Return name and value of the filter ``metadata``. Raises Invalid."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise Invalid(FieldError("/query/metadata", "must have the form name=value", "metadata"))
+    return name, value
 
 
 def cursor_of(visit: Visit, prefix: str) -> str | None:

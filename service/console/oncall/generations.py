@@ -1,11 +1,20 @@
 """Generations of all tenants: search with filters in the URL, one generation with what happened to it, cancel."""
 
-from datetime import datetime
 from typing import Any, Final, get_args
 
 from service.console.bulk import target_of
 from service.console.confirm import Confirmation, confirmation_page
-from service.console.lists import ROWS, choice_of, cursor_of, next_target, options_of, searched_until, text_of
+from service.console.lists import (
+    ROWS,
+    choice_of,
+    cursor_of,
+    next_target,
+    options_of,
+    pair_of,
+    searched_until,
+    text_of,
+    time_of,
+)
 from service.console.oncall.bulk import PREVIEW
 from service.console.reason import reason_of
 from service.console.rendering import moment, money
@@ -102,15 +111,16 @@ async def cancel_any_generation(visit: Visit) -> Redirect:
 
 
 async def _filter(visit: Visit) -> Filter:
+    metadata = text_of(visit, "metadata")
     return await visit.runtime.operations.generations.filter(
         tenant_id=text_of(visit, "tenant_id"),
         end_user_id=text_of(visit, "end_user_id"),
-        metadata=_metadata(text_of(visit, "metadata")),
+        metadata=() if metadata is None else (pair_of(metadata),),
         status=choice_of(visit, "status", PublicStatus),
         error_code=_code(text_of(visit, "error_code")),
         model=text_of(visit, "model"),
-        created_after=_time(visit, "created_after"),
-        created_before=_time(visit, "created_before"),
+        created_after=time_of(visit, "created_after"),
+        created_before=time_of(visit, "created_before"),
         fal_request_id=text_of(visit, "fal_request_id"),
     )
 
@@ -130,28 +140,6 @@ def _code(text: str | None) -> ErrorCode | None:
     found = next((code for code in _codes() if code == text), None)
     if text is not None and found is None:
         raise Invalid(FieldError("/query/error_code", "is not an error code", "enum"))
-    return found
-
-
-def _metadata(text: str | None) -> tuple[tuple[str, str], ...]:
-    if text is None:
-        return ()
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise Invalid(FieldError("/query/metadata", "must have the form name=value", "metadata"))
-    return ((name, value),)
-
-
-def _time(visit: Visit, name: str) -> datetime | None:
-    text = text_of(visit, name)
-    if text is None:
-        return None
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
-        raise Invalid(FieldError(f"/query/{name}", "must be a time with offset, like 2026-01-31T00:00:00Z", "datetime"))
     return found
 
 
