@@ -44,12 +44,13 @@ class RecipientService:
         self, tenant_ids: Sequence[str], event: EventType, *, webhook_urls: Iterable[str | None] = ()
     ) -> Recipients:
         """Return the receivers of an event of these tenants. ``webhook_urls``: of the requests; None: it has none."""
-        found = [each for tenant_id in tenant_ids[:MOST_TENANTS] for each in await self._endpoints.of_tenant(tenant_id)]
-        urls = [each.url for each in found if each.disabled is None and each.wants(event)]
+        urls = [each.url for each in await self._read(tenant_ids) if each.disabled is None and each.wants(event)]
         own = [url for url in webhook_urls if url is not None]
         return Recipients([*urls, *own], max(0, len(tenant_ids) - MOST_TENANTS))
 
     async def by_id(self, tenant_ids: Sequence[str]) -> dict[str, Endpoint]:
         """Return the endpoints of these tenants by their ids, of ``MOST_TENANTS`` at most."""
-        found = [each for tenant_id in tenant_ids[:MOST_TENANTS] for each in await self._endpoints.of_tenant(tenant_id)]
-        return {each.id: each for each in found}
+        return {each.id: each for each in await self._read(tenant_ids)}
+
+    async def _read(self, tenant_ids: Sequence[str]) -> list[Endpoint]:
+        return [each for tenant_id in tenant_ids[:MOST_TENANTS] for each in await self._endpoints.of_tenant(tenant_id)]

@@ -41,8 +41,8 @@ class Generations:
         )
 
 
-class CancelGenerations:
-    """Cancels generations as their tenants would: at once while queued, after the submit by a request to fal."""
+class _Acts:
+    """What both kinds of job need."""
 
     id_prefix: Final = ids.GENERATION
 
@@ -53,6 +53,10 @@ class CancelGenerations:
         self._queue = queue
         self._transitions = transitions
         self._clock = clock
+
+
+class CancelGenerations(_Acts):
+    """Cancels generations as their tenants would: at once while queued, after the submit by a request to fal."""
 
     def needs_tenant(self, wanted: Selection) -> bool:
         return not wanted.ids
@@ -87,18 +91,8 @@ class CancelGenerations:
         return "done" if requested_at is not None and requested_at >= job.started_at else "skipped"
 
 
-class DismissSubmits:
+class DismissSubmits(_Acts):
     """Fails unconfirmed generations at no cost: an operator declares that fal accepted none of their submits."""
-
-    id_prefix: Final = ids.GENERATION
-
-    def __init__(
-        self, generations: Generations, queue: QueueStore, transitions: TransitionService, *, clock: Clock
-    ) -> None:
-        self._generations = generations
-        self._queue = queue
-        self._transitions = transitions
-        self._clock = clock
 
     def needs_tenant(self, wanted: Selection) -> bool:  # noqa: ARG002  (of the protocol)
         """Return False: the slots of the account limit how many submits are unconfirmed."""
