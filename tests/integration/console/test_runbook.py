@@ -29,8 +29,9 @@ async def test_every_section_is_a_page_without_marks(admin: Browser) -> None:
         assert page.status_code == 200
         assert "**" not in shown
         assert words(shown) == words(written), section
-        for target in re.findall(r'href="/console/runbook/([^"]+)"', main):
-            assert runbook_section(target), target
+        targets = re.findall(r'href="/console/runbook/([^"]+)"', main)
+        assert targets == re.findall(r"\]\(#([^)]+)\)", body)
+        assert all(runbook_section(target) for target in targets)
 
 
 @pytest.mark.parametrize("name", ["", "no-such", "../settings", "<script>"])
