@@ -30,6 +30,7 @@ GatewayError
 ├── PreconditionFailed      412  the object has changed since it was read (If-Match)
 ├── TooLarge                413  the body exceeds the limit
 ├── UnsupportedMedia        415  the route does not accept the content type
+├── RangeUnsatisfiable      416  the range lies outside the file
 ├── Invalid                 422  a field is wrong; carries one FieldError per fault
 │   └── BadImage                 the image cannot be used
 │       ├── ImageFormat              not JPEG, PNG or WebP
@@ -253,6 +254,15 @@ class TooLarge(GatewayError):
 
 class UnsupportedMedia(GatewayError):
     code, status, title = "unsupported_media_type", 415, "Unsupported media type"
+
+
+class RangeUnsatisfiable(GatewayError):
+    code, status, title = "range_not_satisfiable", 416, "Range not satisfiable"
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"Range lies outside the file, which has {size} bytes.")
+        self.size = size
+        """Bytes of the whole file; sent in ``Content-Range``."""
 
 
 class Invalid(GatewayError):

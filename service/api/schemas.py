@@ -550,6 +550,7 @@ TITLES: Final = {
     412: "The object has changed since it was read, or is being changed. Read it again.",
     413: "The body is too large.",
     415: "The content type is not supported, or the body has a `Content-Encoding`.",
+    416: "`Range` lies outside the video; `Content-Range` has the size of the video.",
     422: "A field, parameter or header is wrong; `errors` has one entry for each fault.",
     429: "A limit is reached; send the request again after `Retry-After`.",
     500: "An error of the gateway. Quote `request_id` to support.",

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 from starlette.datastructures import Headers
 
 from service.api.http import etags
+from service.errors import RangeUnsatisfiable
 
 _RANGE: Final = re.compile(r"bytes=(?:([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18}))")
 
@@ -17,10 +18,6 @@ class Range(NamedTuple):
     end: int
 
 
-class Unsatisfiable(Exception):
-    """The range lies outside the content (416)."""
-
-
 def is_refused(headers: Headers, etag: str) -> bool:
     """Return whether ``If-Match`` does not have the tag (412)."""
     tags = etags.tags_in(headers, "if-match")
@@ -28,7 +25,10 @@ def is_refused(headers: Headers, etag: str) -> bool:
 
 
 def wanted(headers: Headers, size: int, etag: str) -> Range | None:
-    """Return the requested range; None means the whole content, also for several ranges and for an invalid header."""
+    """Return the requested range; None means the whole content, also for several ranges and for an invalid header.
+
+    Raises RangeUnsatisfiable.
+    """
     if headers.get("if-range", etag).strip() != etag:
         return None
     match = _RANGE.fullmatch(headers.get("range", "").replace(" ", "").lower())
@@ -42,5 +42,5 @@ def wanted(headers: Headers, size: int, etag: str) -> Range | None:
         if last and int(last) < start:
             return None  # invalid by the grammar of Range, so ignored
     if start >= end:
-        raise Unsatisfiable
+        raise RangeUnsatisfiable(size)
     return Range(start, end)

@@ -9,7 +9,7 @@ from pydantic_core import to_json
 
 from service.api.http.path_prefix import PREFIX
 from service.domain.callback import without_secret
-from service.errors import GatewayError
+from service.errors import GatewayError, RangeUnsatisfiable
 
 PROBLEM_JSON: Final = "application/problem+json"
 _NO_HEADERS: Final[Mapping[str, str]] = {}
@@ -67,4 +67,6 @@ def error_headers(error: GatewayError, challenge: str) -> dict[str, str]:
         headers["retry-after"] = str(math.ceil(error.retry_after))
     if error.status == 408:
         headers["connection"] = "close"
+    if isinstance(error, RangeUnsatisfiable):
+        headers["content-range"] = f"bytes */{error.size}"
     return headers

@@ -20,7 +20,7 @@ from service.usecases.generations.videos import VideoRedirect, VideoStream
 async def video_response(request: Request, caller: Tenant, generation_id: str) -> Response:
     """Return the bytes of a video that the request's headers ask for, or a redirect to them.
 
-    Raises NotFound, VideoNotReady, MediaUnavailable, PreconditionFailed, TooManyDownloads.
+    Raises NotFound, VideoNotReady, MediaUnavailable, PreconditionFailed, RangeUnsatisfiable, TooManyDownloads.
     """
     gateway = runtime(request)
     found = await gateway.generations.videos.find(caller, generation_id, follow=not is_head(request.scope))
@@ -32,10 +32,7 @@ async def video_response(request: Request, caller: Tenant, generation_id: str) -
         raise PreconditionFailed("If-Match has another ETag than the video.")
     if not etags.is_modified(request.headers, etag):
         return Response(status_code=304, headers=headers)
-    try:
-        part = ranges.wanted(request.headers, size, etag)
-    except ranges.Unsatisfiable:
-        return Response(status_code=416, headers={"content-range": f"bytes */{size}"})
+    part = ranges.wanted(request.headers, size, etag)
     start, end = part or Range(0, size)
     headers["content-length"] = str(end - start)
     if part is not None:

@@ -36,6 +36,7 @@ COMPONENTS: Final[dict[str, Any]] = {
     "Retry-After": _header("Seconds to wait before the request is sent again.", {"type": "integer", "minimum": 0}, 2),
     "WWW-Authenticate": _header("How to authenticate.", _TEXT, 'Bearer realm="seedance-gateway"'),
     "Accept-Encoding": _header("Encodings of a body that are accepted: none.", {"const": "identity"}, "identity"),
+    "Content-Range": _header("Size of the whole file.", {**_TEXT, "pattern": "^bytes \\*/[0-9]+$"}, "bytes */2097152"),
     "Allow": _header("Methods of this path.", _TEXT, "GET, POST"),
     "Location": _header("Path of the created object.", _TEXT, "/v1/generations/gen_06h082scz25ryjeftj3rgxs6f8"),
     "Idempotency-Replayed": _header(
@@ -72,6 +73,7 @@ _BY_STATUS: Final = {
     "405": ("Allow",),
     "415": ("Accept-Encoding",),
     "409": ("Retry-After",),
+    "416": ("Content-Range",),
     "429": ("Retry-After",),
     "503": ("Retry-After",),
 }

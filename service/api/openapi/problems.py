@@ -106,6 +106,10 @@ _OCCURRENCES: Final = {
     ),
     "too_large": ("The body is larger than 1048576 bytes.", "/v1/generations"),
     "unsupported_media_type": ("Send the body as application/json.", "/v1/generations"),
+    "range_not_satisfiable": (
+        "Range lies outside the file, which has 2097152 bytes.",
+        f"{_GENERATION}/video",
+    ),
     "invalid": ("/duration: must be 'auto', '4' or '5'; /promt: unknown field", "/v1/generations"),
     "idempotency_mismatch": (
         "This Idempotency-Key was used with another payload; use a new key for a new request.",

@@ -16,7 +16,6 @@ VIDEO: Final[dict[int | str, dict[str, Any]]] = {
     206: {"description": "The part that `Range` requests.", "content": _MP4},
     304: {"description": "Not modified: `If-None-Match` names its ETag."},
     307: {"description": "The video is at `Location`, which needs no key."},
-    416: {"description": "`Range` lies outside the video."},
 }
 RANGE: Final = {
     "name": "Range",
@@ -31,7 +30,7 @@ RANGE: Final = {
     summary="Download the video",
     description="The bytes, with `Range`, `If-Range`, `If-Match` and `If-None-Match`, or a redirect to a URL that "
     "serves them. 409 until the generation has succeeded.",
-    responses={**VIDEO, **problems(401, 403, 404, 409, 412, 429, 503)},
+    responses={**VIDEO, **problems(401, 403, 404, 409, 412, 416, 429, 503)},
     response_class=Response,
     openapi_extra={"parameters": [RANGE]},
 )

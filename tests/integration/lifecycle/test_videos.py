@@ -15,6 +15,7 @@ import obstore
 import pytest
 from fastapi import FastAPI
 
+from service.api.http.responses import PROBLEM_JSON
 from service.config.settings import Settings
 from service.domain import fal_view
 from service.domain.generation import Generation, Output, StoredVideo, Video
@@ -350,8 +351,19 @@ async def test_video_is_served_whole_and_by_ranges(
     assert part.headers["content-range"] == f"bytes 100-299/{len(READY)}"
     assert (end.status_code, end.content) == (206, READY[-50:])
     assert (beyond.status_code, beyond.headers["content-range"]) == (416, f"bytes */{len(READY)}")
+    assert (beyond.headers["content-type"], beyond.json()["code"]) == (PROBLEM_JSON, "range_not_satisfiable")
     assert (known.status_code, known.content) == (304, b"")
     assert (head.status_code, head.content, head.headers["content-length"]) == (200, b"", str(len(READY)))
+
+
+@pytest.mark.parametrize(("path", "member"), [("/openai/v1/videos", "code"), ("/openrouter/api/v1/videos", "metadata")])
+async def test_range_beyond_video_has_error_of_dialect(
+    app: FastAPI, clock: Clock, tenant: Tenant, api: httpx.AsyncClient, path: str, member: str
+) -> None:
+    g = await succeeded(app.state.runtime, clock, tenant)
+    beyond = await api.get(f"{path}/{g.id}/content", headers={"range": f"bytes={len(READY)}-"})
+    assert (beyond.status_code, beyond.headers["content-range"]) == (416, f"bytes */{len(READY)}")
+    assert "range_not_satisfiable" in str(beyond.json()["error"][member])
 
 
 async def test_video_redirects_to_signed_url(

@@ -44,6 +44,7 @@ ERRORS: Final = {
     412: "`If-Match` names another ETag.",
     413: "The body is too large.",
     415: "The content type is not supported, or the body has a `Content-Encoding`.",
+    416: "`Range` lies outside the video; `Content-Range` has the size of the video.",
     429: "A limit is reached; send the request again after `Retry-After`.",
     500: "An error of the gateway.",
     503: "Temporarily unavailable, nothing was changed; send the request again after `Retry-After`.",
@@ -81,6 +82,7 @@ _OCCURRENCES: Final[dict[int, tuple[str, str | None, str, str]]] = {
         "unsupported_media_type",
         "Send the body as multipart/form-data or application/json.",
     ),
+    416: (_INVALID, None, "range_not_satisfiable", "Range lies outside the file, which has 2097152 bytes."),
     429: (
         "rate_limit_error",
         None,

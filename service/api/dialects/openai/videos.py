@@ -104,7 +104,7 @@ async def list_openai_videos(
     "/{video_id}/content",
     summary="Download a video",
     description="As `GET /v1/generations/{generation_id}/video`: the bytes, or a redirect to them.",
-    responses={**VIDEO, **answers(400, 401, 403, 404, 409, 412, 429, 503)},
+    responses={**VIDEO, **answers(400, 401, 403, 404, 409, 412, 416, 429, 503)},
     response_class=Response,
     openapi_extra={"parameters": [RANGE]},
 )

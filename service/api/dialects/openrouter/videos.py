@@ -72,7 +72,7 @@ async def read_openrouter_video(request: Request) -> Response:
     "/{job_id}/content",
     summary="Download a video (OpenRouter)",
     description="The bytes, or a redirect to a URL that serves them. 409 until the job is completed.",
-    responses={**VIDEO, **answers(400, 401, 403, 404, 409, 412, 429, 503)},
+    responses={**VIDEO, **answers(400, 401, 403, 404, 409, 412, 416, 429, 503)},
     response_class=Response,
     openapi_extra={"parameters": [RANGE]},
 )

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
 from service.api.http.etags import is_modified
-from service.api.http.ranges import Range, Unsatisfiable, is_refused, wanted
+from service.api.http.ranges import Range, is_refused, wanted
+from service.errors import RangeUnsatisfiable
 
 ETAG = '"abc"'
 
@@ -39,7 +40,7 @@ def test_range_is_one_or_whole_file(asked: str, found: Range | None) -> None:
 
 @pytest.mark.parametrize("asked", ["bytes=10-", "bytes=10-11", "bytes=999999999999999999-", "bytes=-0"])
 def test_range_beyond_end_is_refused(asked: str) -> None:
-    with pytest.raises(Unsatisfiable):
+    with pytest.raises(RangeUnsatisfiable):
         wanted(Headers({"range": asked}), 10, ETAG)
 
 
@@ -83,6 +84,6 @@ def test_no_condition_is_fulfilled() -> None:
 def test_range_any_text_is_valid_or_ignored(asked: str, size: int) -> None:
     try:
         found = wanted(Headers({"range": asked}), size, ETAG)
-    except Unsatisfiable:
+    except RangeUnsatisfiable:
         return
     assert found is None or 0 <= found.start < found.end <= size
