@@ -55,6 +55,10 @@ class BeatStore:
         self._thread.join()
         self._loop.close()
 
+    def refuse_old(self) -> None:
+        """Raise RuntimeError if the server is too old. A server that cannot be asked is not refused."""
+        self._wait_for(health.refuse_old(self._redis))
+
     def flag_hint(self, work_queue: WorkQueue) -> bool:
         """Set the flag of the work queue's hint. Return False if it was set, or if Redis is unavailable."""
         try:

@@ -69,11 +69,16 @@ def _open(**_: Any) -> None:
 
 
 @beat_init.connect  # type: ignore[untyped-decorator]
-def _open_beat(**_: Any) -> None:
+def _open_beat(sender: Any, **_: Any) -> None:
     from workers.beat import liveness  # noqa: PLC0415  (a worker does not need it)
 
     if settings.metrics_port:
         health_server.serve(liveness, host=settings.metrics_host, port=settings.metrics_port)
+    try:
+        sender.scheduler.store.refuse_old()
+    except RuntimeError as error:
+        log.get(__name__).exception("beat_start_failed")
+        raise SystemExit(str(error)) from error
 
 
 @worker_shutdown.connect  # type: ignore[untyped-decorator]

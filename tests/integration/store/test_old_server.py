@@ -1,4 +1,4 @@
-"""A server older than the oldest supported one: gateway and worker refuse to start. A relay changes its version."""
+"""A server older than the oldest supported one: all processes refuse to start. A relay changes its version."""
 
 import contextlib
 import os
@@ -52,8 +52,9 @@ async def test_serve_with_old_redis_refuses_to_start(old_url: str) -> None:
             pytest.fail("the gateway started")
 
 
-def test_worker_with_old_redis_refuses_to_start(old_url: str) -> None:
-    command = [sys.executable, "-m", "service.cli", "worker"]
+@pytest.mark.parametrize("process", ["worker", "beat"])
+def test_celery_process_with_old_redis_refuses_to_start(old_url: str, process: str) -> None:
+    command = [sys.executable, "-m", "service.cli", process]
     environment = {**os.environ, **factories.settings(old_url).environment()}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 1
