@@ -21,8 +21,10 @@ _DESCRIPTIONS: Final = {
     "token": "Secret of the callback URL that fal received with the submit.",
     "status": "Only entries with this status. Default: all.",
     "event": "Only entries of this event type. Default: all.",
-    "created_after": "Only entries created at or after this time (RFC 3339 with an offset). Default: no bound.",
-    "created_before": "Only entries created before this time (RFC 3339 with an offset). Default: no bound.",
+    "created_after": "Only entries created after this time, to the millisecond (RFC 3339 with an offset). "
+    "Default: no bound.",
+    "created_before": "Only entries created before this time, to the millisecond (RFC 3339 with an offset). "
+    "Default: no bound.",
     "limit": "Most entries of the response.",
     "cursor": "`next_cursor` of the previous page. Default: the first page.",
     "If-None-Match": "The `ETag` of an earlier response, several, or `*`; 304 if nothing has changed. Default: none.",

@@ -156,9 +156,9 @@ class ReplayBody(BaseModel):
     event: EventType | None = None
     """Only deliveries of this event type. Default: all."""
     created_after: Moment | None = None
-    """Only deliveries of events at or after this time (RFC 3339 with an offset). Default: no bound."""
+    """Only deliveries created after this time, to the millisecond (RFC 3339 with an offset). Default: no bound."""
     created_before: Moment | None = None
-    """Only deliveries of events before this time (RFC 3339 with an offset). Default: no bound."""
+    """Only deliveries created before this time, to the millisecond (RFC 3339 with an offset). Default: no bound."""
     cursor: Annotated[str | None, Field(max_length=100)] = None
     """`next_cursor` of the previous call. Default: the newest delivery."""
 

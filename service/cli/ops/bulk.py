@@ -29,8 +29,8 @@ bulk = typer.Typer(
 
 _Tenant = Annotated[str | None, typer.Option("--tenant", help="The tenant's id, ten_…; required without --id.")]
 _Ids = Annotated[list[str] | None, typer.Option("--id", help="Only this one; may be repeated.")]
-_After = Annotated[str | None, typer.Option("--created-after", help="RFC 3339 with an offset.")]
-_Before = Annotated[str | None, typer.Option("--created-before", help="RFC 3339 with an offset.")]
+_After = Annotated[str | None, typer.Option("--created-after", help="After this time: RFC 3339 with an offset.")]
+_Before = Annotated[str | None, typer.Option("--created-before", help="Before this time: RFC 3339 with an offset.")]
 _Reason = Annotated[str, typer.Option(help="Why, 500 characters at most, for operators.")]
 _Yes = Annotated[bool, typer.Option("--yes", help="Start without a question.")]
 _JobId = Annotated[str, typer.Argument(help="The job's id, blk_…")]
