@@ -3,6 +3,7 @@
 import json
 import re
 from importlib.resources import files
+from typing import Any
 
 import jsonschema
 import pytest
@@ -11,15 +12,31 @@ import yaml
 from service.config.settings import PREFIX, Settings
 from tests.guards.repository import ROOT
 from tests.support.redis_users import users
+from tests.support.snippets import yaml_blocks
 
 COMPOSE = yaml.safe_load((ROOT / "deploy/compose.yaml").read_text())
 SERVICES = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if "build" in service}
 
 
+def _schema() -> Any:
+    return json.loads((files("check_jsonschema") / "builtin_schemas/vendor/compose-spec.json").read_text())
+
+
 def test_file_matches_compose_schema() -> None:
-    schema = files("check_jsonschema") / "builtin_schemas/vendor/compose-spec.json"
-    jsonschema.validate(COMPOSE, json.loads(schema.read_text()))
+    jsonschema.validate(COMPOSE, _schema())
+
+
+def test_documented_models_file_is_of_every_process_of_ours() -> None:
+    """The YAML of the page about models is a second file for compose."""
+    file = yaml.safe_load(yaml_blocks(ROOT / "docs/how-to/models.md")[0])
+    jsonschema.validate(file, _schema())
+    assert set(file["services"]) == set(OURS)
+    for name, service in file["services"].items():
+        (mount,) = service["volumes"]
+        path = mount.split(":")[1]
+        variables = {"SANDBOX_MODELS_FILES": f'["{path}"]'} if name == "sandbox" else {"GATEWAY_MODELS_FILE": path}
+        assert service["environment"] == variables
 
 
 def test_images_are_build_stages_or_have_versions() -> None:

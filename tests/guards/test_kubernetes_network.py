@@ -1,6 +1,7 @@
 """What the built manifests let in and out, and what their selectors match. No cluster runs."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -145,6 +146,18 @@ def test_media_credentials_are_of_pods_with_videos(made: Manifests) -> None:
     }
     assert {name for name, secrets in found.items() if secrets} == CALL_FAL
     assert found["gateway"] == ["gateway-media-store"]
+
+
+def test_models_file_is_mounted_in_every_pod(made: Manifests) -> None:
+    deployments = made.documents("Deployment", "models-file")
+    assert set(deployments) == set(DEPLOYMENTS)
+    settings = made.documents("ConfigMap", "models-file")["gateway-settings"]["data"]
+    folder = str(Path(settings["GATEWAY_MODELS_FILE"]).parent)
+    for deployment in deployments.values():
+        only = container(deployment)
+        volume = next(mount["name"] for mount in only["volumeMounts"] if mount["mountPath"] == folder)
+        volumes = {entry["name"]: entry for entry in deployment["spec"]["template"]["spec"]["volumes"]}
+        assert volumes[volume]["configMap"] == {"name": "gateway-models"}
 
 
 def test_workload_identity_is_of_pods_with_videos(made: Manifests) -> None:

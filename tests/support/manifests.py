@@ -9,7 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from tests.support import helm, kustomization
+import yaml
+
+from tests.support import helm, kustomization, snippets
 
 Document = dict[str, Any]
 FOLDER: Final = Path(__file__).parents[2] / "deploy/kubernetes"
@@ -17,6 +19,7 @@ COMPONENTS: Final = (
     "gateway-api",
     "ingress",
     "media-credentials",
+    "models-file",
     "node-local-dns",
     "private-networks",
     "workload-identity",
@@ -25,6 +28,8 @@ BUILDS: Final = ("base", "production", *COMPONENTS)
 DEPLOYMENTS: Final = ("beat", "gateway", "worker-dispatch", "worker-maintenance", "worker-webhooks")
 #: The processes that call fal and read or write videos.
 CALL_FAL: Final = {"gateway", "worker-dispatch", "worker-maintenance"}
+#: Its YAML: a second file of compose, and values of the chart.
+_MODELS_PAGE: Final = FOLDER.parents[1] / "docs/how-to/models.md"
 _HOST: Final = "gateway.example.com"
 VALUES: Final[Mapping[str, Document]] = {
     "base": {},
@@ -44,6 +49,7 @@ VALUES: Final[Mapping[str, Document]] = {
         "gatewayApi": {"api": {"enabled": True, "host": _HOST}, "callbacks": {"enabled": True, "host": _HOST}},
     },
     "media-credentials": {"secrets": {"existingMediaSecret": "gateway-media-store"}},
+    "models-file": yaml.safe_load(snippets.yaml_blocks(_MODELS_PAGE)[1]),
     "node-local-dns": {"networkPolicy": {"nodeLocalDns": True}},
     "private-networks": {
         "networkPolicy": {

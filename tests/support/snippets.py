@@ -42,3 +42,8 @@ def blocks(document: Path) -> Iterator[Block]:
             yield Block(
                 document, found["language"], found["text"], markers.get("covered", ""), markers.get("not run", "")
             )
+
+
+def yaml_blocks(document: Path) -> list[str]:
+    """Return the blocks of YAML."""
+    return [found["text"] for found in _BLOCK.finditer(document.read_text()) if found["language"] == "yaml"]
