@@ -125,7 +125,7 @@ def worker(
 
 
 def beat() -> None:
-    """Run beat, which wakes the workers once a second. Run exactly one."""
+    """Run beat, which wakes the workers once a second. One is enough."""
     from service.cli.ops.session import read_settings  # noqa: PLC0415
 
     read_settings()
