@@ -42,7 +42,7 @@ clients: $(STAMP) ## Run generated clients and programs for fal, installed into 
 	$(BIN)/python -m pytest -q tests/clients $(ARGS)
 
 mutants: $(MUTANTS_STAMP) ## List small changes of the code that no unit test notices: MODULE=service/domain/pricing.py
-	$(BIN)/python -m tests.support.mutants $(MODULE)
+	$(BIN)/python -m tests.support.mutants.run $(MODULE) $(if $(ARGS),--tests $(ARGS))
 
 fmt: $(STAMP) ## Format the code, and fix what the linter can fix
 	$(BIN)/python -m ruff format

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.support.mutants import ROOT, Mutant, change_of, explanations, mirror_of, module_path, report
+from tests.support.mutants.report import Mutant, Report, change_of, explanations
+from tests.support.mutants.run import ROOT, files_of, mirror_of, module_path
 
 DIFF = """\
 --- service/domain/retry.py
@@ -50,6 +51,13 @@ def test_module_without_unit_tests_names_the_choices() -> None:
         mirror_of(module_path("service/clock.py"))
 
 
+def test_folder_has_its_modules_with_code() -> None:
+    found = [path.as_posix() for path in files_of(module_path("service/domain/identity"))]
+
+    assert "service/domain/identity/tokens.py" in found
+    assert files_of(module_path("service/domain/retry.py")) == [module_path("service/domain/retry.py")]
+
+
 def test_report_counts_survivors_without_explanation(capsys: pytest.CaptureFixture[str]) -> None:
     found = [
         Mutant("service.a", "service.a.x_1", "killed", ""),
@@ -59,8 +67,12 @@ def test_report_counts_survivors_without_explanation(capsys: pytest.CaptureFixtu
         Mutant("service.b", "service.b.x_5", "no tests", "- a\n+ b"),
     ]
 
-    assert report(found, {("service.a", "- a\n+ b"): "same", ("service.a", "- z\n+ y"): "old"}, seconds=7) == 2
+    report = Report({("service.a", "- a\n+ b"): "same", ("service.a", "- z\n+ y"): "old"})
 
+    for mutant in found:
+        report.add(mutant)
+
+    assert report.end(seconds=7) == 2
     printed = capsys.readouterr().out
     assert [line.split() for line in printed.splitlines() if line.startswith(("service.a ", "service.b ", "all "))] == [
         ["service.a", "4", "2", "1", "1", "66.7%"],

@@ -1,0 +1,121 @@
+"""Trials of mutants: pytest imports and collects the tests once, and each mutant is a fork that runs some of them."""
+
+import gc
+import multiprocessing
+import resource
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from typing import Final
+
+import pytest
+
+from tests.support.mutants import mutation
+from tests.support.mutants.mutation import Mutation
+from tests.support.mutants.report import Mutant
+
+_FORK: Final = multiprocessing.get_context("fork")
+#: A mutant times out after 10 times the duration of its tests without a change, plus this many seconds.
+_SECONDS: Final = 10
+#: A mutant that allocates without an end fails with a MemoryError.
+_BYTES: Final = 8 << 30
+
+
+@dataclass(slots=True)
+class Calls:
+    """``seconds`` of each test, by index, and the tests that call each function."""
+
+    seconds: list[float] = field(default_factory=list)
+    tests: dict[str, list[int]] = field(default_factory=dict)
+
+    def tests_of(self, function: str) -> list[int]:
+        return sorted(self.tests.get(function, ()), key=lambda index: self.seconds[index])
+
+
+class Trials:
+    """A plugin of pytest. It calls ``found`` with the result of each mutation."""
+
+    def __init__(self, mutations: list[Mutation], found: Callable[[Mutant], None]) -> None:
+        self._mutations = mutations
+        self._found = found
+
+    def pytest_sessionstart(self) -> None:
+        """Let Hypothesis stop at the first example that fails: neither shrink it nor store it."""
+        import hypothesis  # a warning of pytest if it is imported earlier
+
+        profile = hypothesis.settings(phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate], database=None)
+        hypothesis.settings.register_profile("mutants", profile)
+        hypothesis.settings.load_profile("mutants")
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Run no test in this process: caches that a test fills would hide changes from the next one."""
+        if session.testsfailed:
+            raise session.Interrupted(f"{session.testsfailed} errors during collection")
+        gc.freeze()
+        calls = _calls(session)
+        for each in self._mutations:
+            self._found(Mutant(each.module, each.name, _status(session, each, calls), each.change))
+        return True
+
+
+def _calls(session: pytest.Session) -> Calls:
+    """Run all tests in a fork. Raise if one fails, because then it would fail with each mutant."""
+    receiver, sender = _FORK.Pipe(duplex=False)
+    process = _FORK.Process(target=_send_calls, args=(session, sender))
+    process.start()
+    sender.close()
+    try:
+        calls: Calls | str = receiver.recv()
+    except EOFError:
+        calls = "The tests ended the process."
+    process.join()
+    if isinstance(calls, str):
+        raise pytest.UsageError(calls)
+    return calls
+
+
+def _send_calls(session: pytest.Session, sender: Connection) -> None:
+    mutation.record_calls()
+    calls = Calls()
+    for index, item in enumerate(session.items):
+        started = time.perf_counter()
+        _run(session.items, index)
+        calls.seconds.append(time.perf_counter() - started)
+        for function in mutation.called_functions():
+            calls.tests.setdefault(function, []).append(index)
+        if session.testsfailed:
+            sender.send(f"{item.nodeid} fails without a change.")
+            return
+    sender.send(calls)
+
+
+def _status(session: pytest.Session, each: Mutation, calls: Calls) -> str:
+    tests = calls.tests_of(each.function)
+    if not tests:
+        return "no tests"
+    process = _FORK.Process(target=_try, args=(session, each, [session.items[index] for index in tests]))
+    process.start()
+    process.join(_SECONDS + 10 * sum(calls.seconds[index] for index in tests))
+    if process.is_alive():
+        process.kill()
+        process.join()
+        return "timeout"
+    return "killed" if process.exitcode else "survived"
+
+
+def _try(session: pytest.Session, each: Mutation, items: list[pytest.Item]) -> None:
+    """Exit with 1 at the first test that fails."""
+    resource.setrlimit(resource.RLIMIT_AS, (_BYTES, _BYTES))
+    session.config.pluginmanager.unregister(name="terminalreporter")
+    mutation.activate(each)
+    for index in range(len(items)):
+        _run(items, index)
+        if session.testsfailed:
+            sys.exit(1)
+
+
+def _run(items: list[pytest.Item], index: int) -> None:
+    following = items[index + 1] if index + 1 < len(items) else None
+    items[index].config.hook.pytest_runtest_protocol(item=items[index], nextitem=following)
