@@ -1,13 +1,15 @@
 """Times in queries and bodies are texts as RFC 3339 writes them: a number can be seconds, or milliseconds."""
 
 import json
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from service.domain.faults import sentence
-from service.domain.timestamps import Day, Moment
+from service.domain.timestamps import Day, Moment, in_range
+from service.errors import FieldError, Invalid
 
 NUMBERS = [0, 0.5, -1, 1_700_000_000, "0", "0.5", "-1", "1700000000", "1e9", "20260131", "2026", ""]
 
@@ -24,3 +26,22 @@ def test_number_is_no_time(kind: Any, value: float | str) -> None:
 def test_time_and_day_of_rfc_3339_are_accepted() -> None:
     assert TypeAdapter(Moment).validate_python("2026-01-31T09:30:00+01:00").isoformat() == "2026-01-31T09:30:00+01:00"
     assert TypeAdapter(Day).validate_python("2026-01-31").isoformat() == "2026-01-31"
+
+
+@pytest.mark.parametrize("given", [datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 58, tzinfo=UTC)])
+def test_time_in_range_is_returned_in_utc(given: datetime) -> None:
+    assert in_range(given, "/since") == given
+    there = in_range(datetime(2026, 1, 31, 9, 30, tzinfo=timezone(timedelta(hours=1))), "/since")
+    assert (there, there and there.tzinfo) == (datetime(2026, 1, 31, 8, 30, tzinfo=UTC), UTC)
+    assert in_range(None, "/since") is None
+
+
+@pytest.mark.parametrize(
+    "given",
+    [datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)],
+    ids=["before 1970", "after 9999"],
+)
+def test_time_out_of_range_is_refused(given: datetime) -> None:
+    with pytest.raises(Invalid) as refused:
+        in_range(given, "/since")
+    assert refused.value.errors == (FieldError("/since", "must lie in the years 1970 to 9999", "datetime_range"),)

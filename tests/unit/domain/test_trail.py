@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from service.domain.trail import REDACTED, Changes, changes_between
+from service.domain import ids
+from service.domain.trail import REDACTED, Changes, changes_between, known_form
 
 WHEN = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 
@@ -64,3 +65,23 @@ def test_changes_shorten_long_values() -> None:
     longest, longer = "x" * 1_000, "x" * 1_001
     found = changes_between(Outer(name=longest), Outer(name=longer))
     assert found == {"name": (longest, f"{longest}...")}
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        *(ids.lowest(prefix, WHEN) for prefix in ("gen", "msg", "ten", "whe", "opr", "blk", "iss")),
+        "0123456789ab",  # of an API key
+        f"eu_{'0' * 32}",
+        None,
+    ],
+)
+def test_target_of_a_known_form_is_recorded(target: str | None) -> None:
+    assert known_form(target) == target
+
+
+@pytest.mark.parametrize(
+    "target", ["", "ada@example.com", "0123456789abc", ids.lowest("upl", WHEN), ids.lowest("gen", WHEN)[4:]]
+)
+def test_target_of_another_form_is_not_recorded(target: str) -> None:
+    assert known_form(target) is None
