@@ -38,6 +38,7 @@ _PACKAGE: Final = Path(service.__file__).parent
 _FOLDERS: Final = (_PACKAGE / "documents", _PACKAGE.parent / "docs")
 
 
+@cache
 def router() -> APIRouter:
     """Build the routes. The table of pages is made here; a page is read at its first request."""
     routes = APIRouter(include_in_schema=False)

@@ -10,6 +10,7 @@ from service.api.http.cursors import decode_offset
 from service.api.http.dependencies import Gateway, Reader, json_of
 from service.api.schemas import UsageEndUserList, UsageReportView, problems
 from service.api.v1.usage import end_user_page
+from service.domain.described import describe
 from service.domain.generation_view import rfc3339
 from service.domain.usage import UsageReport
 
@@ -19,7 +20,7 @@ router = APIRouter(prefix="/v1/usage-reports", tags=["usage"])
 class NewUsageReport(BaseModel):
     """The period of a usage report."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", json_schema_extra=describe)
 
     start: date
     """First day (UTC)."""
