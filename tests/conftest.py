@@ -1,5 +1,6 @@
 """Fixtures of all tests: a real Redis, a real sandbox, the gateway as an ASGI app, and a clock that stands still."""
 
+import gc
 import json
 import os
 import shutil
@@ -64,6 +65,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
     Put the Redis server of this run on PATH. The processes of xdist have the PATH of the first one.
     """
+    gc_tuning.collect_rarely()  # before the collection: the items of 12,000 tests live until the end
     config.option.loadscopereorder = False
     if not hasattr(config, "workerinput"):
         folder = TemporaryDirectory(prefix="redis-server-")
@@ -91,6 +93,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for mark in _marks(item):
             item.add_marker(mark)
+
+
+def pytest_collection_finish() -> None:
+    """Let Python's collector search for garbage among the objects of the tests only, not among all collected items."""
+    gc.collect()
+    gc.freeze()
 
 
 def in_e2e(item: pytest.Item) -> bool:
@@ -173,11 +181,17 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedR
         server.end()
 
 
-@pytest.fixture
-def redis_url(redis_server: EmbeddedRedis) -> str:
-    """An empty Redis, as the user that deploy/compose.yaml creates: a command that its rules lack fails tests."""
+@pytest.fixture(scope="session")
+def redis_admin(redis_server: EmbeddedRedis) -> Iterator[redis_py.Redis]:
+    """Return a client that may send every command."""
     with redis_py.Redis.from_url(redis_server.url) as client:
-        client.flushall()
+        yield client
+
+
+@pytest.fixture
+def redis_url(redis_server: EmbeddedRedis, redis_admin: redis_py.Redis) -> str:
+    """An empty Redis, as the user that deploy/compose.yaml creates: a command that its rules lack fails tests."""
+    redis_admin.flushall()
     return as_gateway(redis_server.url)
 
 
