@@ -13,8 +13,9 @@ from service.domain.billing import REQUEST_ID, BillingEvent
 from service.domain.generation_view import rfc3339
 from service.errors import UpstreamUnavailable
 from service.observability import metrics
-from service.upstream.answer_body import IDENTITY, AnswerTooLarge, read_body
+from service.upstream.answer_body import AnswerTooLarge, read_body
 from service.upstream.http_result import read_response
+from service.upstream.sessions import json_headers, open_session
 
 #: fal allows 10,000 entries a page.
 _PAGE: Final = 2_000
@@ -37,24 +38,16 @@ class FalBilling:
         proxy: str | None = None,
     ) -> None:
         self._url = f"{api_url}/models/billing-events"
-        self._headers = {
-            "authorization": f"Key {key}",
-            "accept": "application/json",
-            "user-agent": "seedance-gateway",
-            **IDENTITY,
-        }
+        self._headers = json_headers(key)
         self._timeout = timeout
         self._patience = patience
         self._proxy = proxy
 
     async def __aenter__(self) -> Self:
-        self._http = aiohttp.ClientSession(
+        self._http = open_session(
             headers=self._headers,
             timeout=aiohttp.ClientTimeout(total=self._timeout),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
             proxy=self._proxy,
-            trust_env=False,
         )
         return self
 

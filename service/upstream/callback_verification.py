@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from service.observability import log
 from service.upstream.answer_body import IDENTITY, LARGEST_DOCUMENT, AnswerTooLarge, read_body
 from service.upstream.http_result import read_response
+from service.upstream.sessions import open_session
 
 Verdict = Literal["authentic", "malformed", "timestamp", "signature", "keys_unavailable"]
 """``keys_unavailable``: undecided, because fal's keys cannot be fetched."""
@@ -49,14 +50,11 @@ class Verifier:
         self._log = log.get(__name__)
 
     async def __aenter__(self) -> Self:
-        self._http = aiohttp.ClientSession(
+        self._http = open_session(
             connector=aiohttp.TCPConnector(limit=1, force_close=True),
             timeout=aiohttp.ClientTimeout(total=_FETCH_SECONDS),
             headers=IDENTITY,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
             proxy=self._proxy,
-            trust_env=False,
         )
         return self
 

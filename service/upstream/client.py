@@ -10,9 +10,10 @@ import httpx
 from yarl import URL
 
 from service.observability import metrics, tracing
-from service.upstream.answer_body import IDENTITY, AnswerTooLarge, read_body
+from service.upstream.answer_body import AnswerTooLarge, read_body
 from service.upstream.exchange import exchange
 from service.upstream.http_result import NoHttpResponse, Wire, read_response
+from service.upstream.sessions import json_headers, open_session
 
 #: Connections for polls. aiohttp, because a poll costs 1 to 3 ms of CPU in httpx and 0.1 ms in aiohttp.
 _READ_CONNECTIONS: Final = 32
@@ -58,12 +59,7 @@ class FalClient:
         upstream: Callable[[str], str] = str,
     ) -> None:
         """``model``: of calls that name none. ``upstream``: returns fal's endpoint id of a model."""
-        self._headers = {
-            "authorization": f"Key {key}",
-            "accept": "application/json",
-            "user-agent": "seedance-gateway",
-            **IDENTITY,
-        }
+        self._headers = json_headers(key)
         self._timeout = timeout
         self._proxy = proxy
         self._queue_url = queue_url
@@ -80,14 +76,11 @@ class FalClient:
             proxy=self._proxy,
             trust_env=False,
         )
-        self._reads = aiohttp.ClientSession(
+        self._reads = open_session(
             headers=self._headers,
             connector=aiohttp.TCPConnector(limit=_READ_CONNECTIONS),
             timeout=aiohttp.ClientTimeout(total=self._timeout, sock_connect=connect),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
             proxy=self._proxy,
-            trust_env=False,
         )
         return self
 

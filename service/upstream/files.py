@@ -8,6 +8,7 @@ import aiohttp
 from yarl import URL
 
 from service.upstream.hosts import FalHosts
+from service.upstream.sessions import open_session
 
 _CHUNK_BYTES: Final = 256 * 1024
 _CONNECT_SECONDS: Final = 10.0
@@ -29,13 +30,10 @@ class FalFiles:
         self._proxy = proxy
 
     async def __aenter__(self) -> Self:
-        self._http = aiohttp.ClientSession(
+        self._http = open_session(
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=_READ_SECONDS),
             headers={"user-agent": "seedance-gateway", "accept-encoding": "identity"},
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
             proxy=self._proxy,
-            trust_env=False,
         )
         return self
 

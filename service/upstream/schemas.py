@@ -8,15 +8,15 @@ from typing import Any, Final
 import aiohttp
 
 from service.domain.models.published import PublishedField, PublishedSchema
-from service.upstream.answer_body import IDENTITY, LARGEST_ANSWER, AnswerTooLarge, read_body
+from service.upstream.answer_body import LARGEST_ANSWER, AnswerTooLarge, read_body
 from service.upstream.http_result import HttpResponse, NoHttpResponse, Wire, read_response
+from service.upstream.sessions import json_headers, open_session
 
 _PATH: Final = "/api/openapi/queue/openapi.json"
 #: Requests in flight, each with an answer of at most ``LARGEST_ANSWER`` bytes.
 _CONCURRENT: Final = 4
 #: Most references in a row from one schema to the next.
 _DEEPEST: Final = 8
-_HEADERS: Final = {"accept": "application/json", "user-agent": "seedance-gateway", **IDENTITY}
 
 
 class FalSchemas:
@@ -33,13 +33,10 @@ class FalSchemas:
         """Return fal's answer about each endpoint. An endpoint that had no turn in time has no answer."""
         slots = asyncio.Semaphore(_CONCURRENT)
         found: dict[str, Wire] = {each: NoHttpResponse(sent=False, reason="TimeoutError") for each in endpoint_ids}
-        async with aiohttp.ClientSession(
-            headers=_HEADERS,
+        async with open_session(
+            headers=json_headers(),
             timeout=aiohttp.ClientTimeout(total=self._timeout),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
             proxy=self._proxy,
-            trust_env=False,
         ) as http:
 
             async def fetch(endpoint_id: str) -> None:
