@@ -17,7 +17,7 @@ from service.domain.generation import Due
 from service.domain.measurement import Measurement
 from service.domain.webhook_endpoint import Endpoint
 from service.domain.work_queue import WorkQueue
-from service.runtime.connections import Stores
+from service.runtime.stores import Stores
 from service.store.generations.creation import Creation, Refused
 from service.store.generations.indexing import Position
 from service.store.redis.commands import READS

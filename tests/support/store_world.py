@@ -16,7 +16,7 @@ from service.domain.signing import new_key
 from service.domain.tenant import ApiKey, Limits, Tenant
 from service.domain.webhook import Delivery
 from service.domain.webhook_endpoint import Endpoint
-from service.runtime.connections import Stores
+from service.runtime.stores import Stores
 from service.store.generations.callbacks import Received
 from service.store.generations.creation import Call
 from service.store.redis.client import Redis

@@ -14,16 +14,10 @@ from service.runtime import Runtime
 from service.store import keys
 from tests.support import factories
 from tests.support.factories import Clock
-from tests.support.waiting import Patience, process_due
+from tests.support.waiting import Patience, process_due, stored
 
 LOST = "sandbox:lost-answer sandbox:no-video"
 NEVER_TAKEN = "sandbox:500"
-
-
-async def stored(runtime: Runtime, g: Generation) -> Generation:
-    found = await runtime.stores.generations.load(g.id)
-    assert found is not None
-    return found
 
 
 async def created(runtime: Runtime, owner: Tenant, prompt: str = LOST, **changes: Any) -> Generation:

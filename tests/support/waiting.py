@@ -3,11 +3,14 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Final
 
+from service.domain.generation import Generation
 from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime
 from service.store import keys
+from tests.support.factories import Clock
 
 _WITHIN: Final = 20.0
 
@@ -30,6 +33,33 @@ async def process_due(runtime: Runtime, work_queue: WorkQueue) -> None:
     """Process all items of a work queue that are due now."""
     await runtime.queues.run(work_queue)
     await runtime.queues.consumers[work_queue].idle()
+
+
+async def stored(runtime: Runtime, g: Generation) -> Generation:
+    """Return a generation as it is stored now."""
+    found = await runtime.stores.generations.load(g.id)
+    assert found is not None
+    return found
+
+
+async def dispatched(runtime: Runtime, g: Generation) -> Generation:
+    """Process all submits that are due, and return the generation as it is stored then."""
+    await process_due(runtime, WorkQueue.DISPATCH)
+    return await stored(runtime, g)
+
+
+async def polled_until(
+    runtime: Runtime, clock: Clock, g: Generation, wanted: Callable[[Generation], bool], *, step: float = 2
+) -> Generation:
+    """Let ``step`` seconds pass and process the polls that are due, until the generation is as wanted."""
+    patience = Patience()
+    async with asyncio.timeout(60):
+        while True:
+            clock.advance(timedelta(seconds=step))
+            await process_due(runtime, WorkQueue.POLL)
+            if wanted(now := await stored(runtime, g)):
+                return now
+            await patience.pause()
 
 
 async def until(condition: Callable[[], Awaitable[bool]], *, within: float = _WITHIN, every: float = 0.01) -> None:

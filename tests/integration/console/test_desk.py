@@ -17,7 +17,8 @@ from service.domain.tenant import Tenant
 from service.runtime import Runtime
 from tests.support import factories, unconfirmed
 from tests.support.console import Browser, browser_of, operator_subject
-from tests.support.unconfirmed import finished, given_up_as_lost, reasons, stored
+from tests.support.unconfirmed import finished, given_up_as_lost, reasons
+from tests.support.waiting import stored
 
 LIST = "/console/oncall/unconfirmed"
 LOST = "/console/oncall/paid-and-lost"

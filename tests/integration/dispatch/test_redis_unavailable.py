@@ -18,8 +18,8 @@ from service.store.generations.generations import Moved
 from service.usecases.lifecycle.dispatch import arguments
 from tests.support import factories
 from tests.support.factories import Clock
-from tests.support.unconfirmed import created, oracle, stored
-from tests.support.waiting import process_due
+from tests.support.unconfirmed import created, oracle
+from tests.support.waiting import process_due, stored
 
 Write = Callable[..., Awaitable[Moved]]
 Meanwhile = Callable[[], Awaitable[None]]

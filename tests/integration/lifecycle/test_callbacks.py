@@ -25,7 +25,7 @@ from tests.support import factories
 from tests.support.factories import Clock
 from tests.support.metric_values import value
 from tests.support.receiver import Received, Receiver
-from tests.support.waiting import Patience, process_due
+from tests.support.waiting import polled_until, process_due, stored
 
 QUICK = "sandbox:no-video sandbox:queue-seconds=0 sandbox:seconds=0.01"
 Create = Callable[..., Awaitable[Generation]]
@@ -94,21 +94,8 @@ def create(runtime: Runtime, owner: Tenant) -> Create:
     return made
 
 
-async def stored(runtime: Runtime, g: Generation) -> Generation:
-    found = await runtime.stores.generations.load(g.id)
-    assert found is not None
-    return found
-
-
 async def polled_to_the_end(runtime: Runtime, clock: Clock, g: Generation) -> Generation:
-    patience = Patience()
-    async with asyncio.timeout(60):
-        while True:
-            clock.advance(timedelta(seconds=2))
-            await process_due(runtime, WorkQueue.POLL)
-            if (now := await stored(runtime, g)).status in TERMINAL:
-                return now
-            await patience.pause()
+    return await polled_until(runtime, clock, g, lambda now: now.is_terminal, step=2)
 
 
 def counted(outcome: str) -> float:

@@ -16,11 +16,11 @@ from service.domain.generation import Generation
 from service.domain.measurement import Measurement
 from service.domain.status import Status
 from service.domain.tenant import Tenant
-from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime
 from tests.support import clips, factories, pictures
 from tests.support.factories import LOOPBACK
 from tests.support.image_files import OTHERS
+from tests.support.waiting import dispatched
 
 MODEL = "bytedance/seedance-2.5/reference-to-video"
 Create = Callable[..., Awaitable[Generation]]
@@ -114,14 +114,6 @@ def create(runtime: Runtime, owner: Tenant, files: FileServer) -> Create:
         return (await runtime.generations.creator.create(owner, request)).generation
 
     return made
-
-
-async def dispatched(runtime: Runtime, g: Generation) -> Generation:
-    await runtime.queues.run(WorkQueue.DISPATCH)
-    await runtime.queues.consumers[WorkQueue.DISPATCH].idle()
-    found = await runtime.stores.generations.load(g.id)
-    assert found is not None
-    return found
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime
 from tests.support import factories
 from tests.support.factories import Clock
-from tests.support.unconfirmed import created, given_up_as_lost, stored
-from tests.support.waiting import process_due
+from tests.support.unconfirmed import created, given_up_as_lost
+from tests.support.waiting import process_due, stored
 
 HOOK = "http://127.0.0.1:9000/hook"
 SECOND = timedelta(seconds=1)

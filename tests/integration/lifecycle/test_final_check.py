@@ -24,8 +24,8 @@ from service.store.generations.callbacks import CallbackStore
 from tests.support import factories
 from tests.support.factories import Clock
 from tests.support.scripted_fal import UNITS, VIDEO, ScriptedFal, scripted_fal
-from tests.support.unconfirmed import created, stored
-from tests.support.waiting import process_due
+from tests.support.unconfirmed import created
+from tests.support.waiting import process_due, stored
 
 MINUTE: Final = timedelta(minutes=1)
 DEADLINE: Final = timedelta(hours=2)

@@ -20,7 +20,7 @@ from service.usecases.lifecycle.leases import LEASE
 from service.usecases.lifecycle.schedule import REFUSED_SUBMITS
 from tests.support import factories
 from tests.support.factories import Clock
-from tests.support.waiting import Patience, process_due
+from tests.support.waiting import polled_until, process_due, stored
 
 ENDED = {Status.SUCCEEDED, Status.FAILED, Status.CANCELED}
 
@@ -44,21 +44,9 @@ def create(runtime: Runtime, owner: Tenant) -> Callable[..., Awaitable[Generatio
     return made
 
 
-async def stored(runtime: Runtime, g: Generation) -> Generation:
-    found = await runtime.stores.generations.load(g.id)
-    assert found is not None
-    return found
-
-
 async def polled_to_the_end(runtime: Runtime, clock: Clock, g: Generation) -> Generation:
-    patience = Patience()
-    async with asyncio.timeout(60):
-        while True:
-            clock.advance(timedelta(seconds=1))  # a slow sandbox must not come to the deadline of our clock
-            await process_due(runtime, WorkQueue.POLL)
-            if (now := await stored(runtime, g)).status in ENDED:
-                return now
-            await patience.pause()
+    # A slow sandbox must not come to the deadline of our clock.
+    return await polled_until(runtime, clock, g, lambda now: now.is_terminal, step=1)
 
 
 async def test_lifecycle_success_from_create_to_webhook(

@@ -20,8 +20,8 @@ from service.domain.work_queue import WorkQueue
 from service.runtime import Runtime, open_runtime
 from tests.support import factories
 from tests.support.factories import Clock
-from tests.support.unconfirmed import polled_to_the_end, stored
-from tests.support.waiting import process_due
+from tests.support.unconfirmed import polled_to_the_end
+from tests.support.waiting import process_due, stored
 
 SERVED = registry.build(enabled=["*"]).creatable
 

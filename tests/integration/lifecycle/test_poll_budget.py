@@ -16,8 +16,8 @@ from service.store.redis.client import Redis
 from tests.support import factories
 from tests.support.factories import NOW, Clock
 from tests.support.scripted_fal import scripted_fal
-from tests.support.unconfirmed import created, stored
-from tests.support.waiting import process_due
+from tests.support.unconfirmed import created
+from tests.support.waiting import process_due, stored
 
 PER_SECOND: Final = 50
 LEASE: Final = timedelta(seconds=60)

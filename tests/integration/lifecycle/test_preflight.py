@@ -21,6 +21,7 @@ from tests.conftest import Scrape
 from tests.support import factories, pictures
 from tests.support.factories import LOOPBACK
 from tests.support.image_files import OTHERS
+from tests.support.waiting import dispatched
 
 READ = 4096
 PHOTO = pictures.encoded("png", pictures.noise(200, 200))
@@ -129,14 +130,6 @@ def create(runtime: Runtime, owner: Tenant) -> Create:
         return (await runtime.generations.creator.create(owner, request)).generation
 
     return made
-
-
-async def dispatched(runtime: Runtime, g: Generation) -> Generation:
-    await runtime.queues.run(WorkQueue.DISPATCH)
-    await runtime.queues.consumers[WorkQueue.DISPATCH].idle()
-    found = await runtime.stores.generations.load(g.id)
-    assert found is not None
-    return found
 
 
 @pytest.mark.parametrize(

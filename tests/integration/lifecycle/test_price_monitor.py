@@ -27,8 +27,8 @@ from service.usecases.lifecycle.price_monitor import MISMATCHES
 from tests.support import factories
 from tests.support.factories import Clock
 from tests.support.metric_values import value
-from tests.support.unconfirmed import created, polled_to_the_end, stored
-from tests.support.waiting import process_due
+from tests.support.unconfirmed import created, polled_to_the_end
+from tests.support.waiting import process_due, stored
 
 #: 480p, 5 seconds: 708,939 micro-USD are held, at most 50.64 units are billed.
 HELD = 708_939

@@ -23,8 +23,8 @@ from service.upstream.billing import FalBilling
 from tests.support import factories, unconfirmed
 from tests.support.factories import Clock
 from tests.support.metric_values import value
-from tests.support.unconfirmed import NEVER_TAKEN, finished, oracle, polled_to_the_end, reasons, stored
-from tests.support.waiting import process_due
+from tests.support.unconfirmed import NEVER_TAKEN, finished, oracle, polled_to_the_end, reasons
+from tests.support.waiting import process_due, stored
 
 FIRST_LOOK = timedelta(minutes=2)
 

@@ -19,8 +19,8 @@ from service.runtime import Runtime
 from tests.support import factories
 from tests.support.factories import Clock
 from tests.support.model_requests import SERVED, cheapest
-from tests.support.unconfirmed import finished, stored
-from tests.support.waiting import process_due
+from tests.support.unconfirmed import finished
+from tests.support.waiting import process_due, stored
 
 TWIN = "acme/seedance-2.0/image-to-video"
 #: A second model of the operator at the endpoint of the default one.

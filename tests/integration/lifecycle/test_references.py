@@ -23,8 +23,8 @@ from service.store.generations import records
 from tests.support import factories
 from tests.support.factories import Clock
 from tests.support.pictures import encoded
-from tests.support.unconfirmed import oracle, polled_to_the_end, stored
-from tests.support.waiting import process_due
+from tests.support.unconfirmed import oracle, polled_to_the_end
+from tests.support.waiting import process_due, stored
 
 MODEL = registry.build(enabled=["*"]).enabled["bytedance/seedance-2.5/reference-to-video"]
 IMAGE, VIDEO, SOUND = (f"https://v3b.fal.media/{name}" for name in ("a.png", "clip.mp4?sandbox-seconds=7.5", "a.mp3"))

@@ -27,7 +27,7 @@ from service.runtime import Runtime
 from service.usecases.lifecycle.schedule import COPIES
 from tests.support import factories, s3
 from tests.support.factories import Clock
-from tests.support.waiting import Patience, process_due
+from tests.support.waiting import polled_until, process_due, stored
 
 PUBLIC = "https://gateway.example.com"
 ROOT = Path(__file__).parents[3]
@@ -83,12 +83,6 @@ def faults(sandbox_url: str) -> Iterator[Callable[..., None]]:
     httpx.post(f"{sandbox_url}/_sandbox/faults", json={}).raise_for_status()
 
 
-async def stored(runtime: Runtime, g: Generation) -> Generation:
-    found = await runtime.stores.generations.load(g.id)
-    assert found is not None
-    return found
-
-
 async def submitted(runtime: Runtime, owner: Tenant, **changes: Any) -> Generation:
     request = factories.create_request(prompt=PROMPT, image_url="https://v3b.fal.media/a.jpg", duration=4, **changes)
     g = (await runtime.generations.creator.create(owner, request)).generation
@@ -96,28 +90,15 @@ async def submitted(runtime: Runtime, owner: Tenant, **changes: Any) -> Generati
     return g
 
 
-async def until(
-    runtime: Runtime, clock: Clock, g: Generation, wanted: Callable[[Generation], bool], *, step: float = 2
-) -> Generation:
-    patience = Patience()
-    async with asyncio.timeout(60):
-        while True:
-            clock.advance(timedelta(seconds=step))
-            await process_due(runtime, WorkQueue.POLL)
-            if wanted(now := await stored(runtime, g)):
-                return now
-            await patience.pause()
-
-
 async def succeeded(runtime: Runtime, clock: Clock, owner: Tenant, **changes: Any) -> Generation:
     g = await submitted(runtime, owner, **changes)
-    return await until(runtime, clock, g, lambda now: now.is_terminal)
+    return await polled_until(runtime, clock, g, lambda now: now.is_terminal)
 
 
 async def copying(runtime: Runtime, clock: Clock, owner: Tenant, **changes: Any) -> Generation:
     """Return the generation when fal's result is on its record."""
     g = await submitted(runtime, owner, **changes)
-    return await until(runtime, clock, g, lambda now: now.status is Status.COPYING)
+    return await polled_until(runtime, clock, g, lambda now: now.status is Status.COPYING)
 
 
 # --- the copy ---------------------------------------------------------------------------------------------------------
@@ -154,7 +135,7 @@ async def test_copying_shows_in_progress_and_holds_no_slot(
     assert (g.output, objects.read(), await runtime.stores.queue.slots_used()) == (None, {}, 0)
     assert await runtime.stores.queue.unfinished() == 1, "a drain waits for it"
     assert (await runtime.operations.audit.run()).clean
-    ended = await until(runtime, clock, g, lambda now: now.is_terminal)
+    ended = await polled_until(runtime, clock, g, lambda now: now.is_terminal)
     assert ended.status is Status.SUCCEEDED
     assert (ended.copying, len(objects.read()), await runtime.stores.queue.unfinished()) == (None, 1, 0)
 
@@ -171,10 +152,12 @@ async def test_copy_failed_is_repeated(
     faults(kind=kind, times=2)
 
     g = await copying(runtime, clock, owner)
-    once = await until(runtime, clock, g, lambda now: now.copying is not None and now.copying.failed_attempts == 1)
+    once = await polled_until(
+        runtime, clock, g, lambda now: now.copying is not None and now.copying.failed_attempts == 1
+    )
     assert (once.status, objects.read()) == (Status.COPYING, {})
 
-    ended = await until(runtime, clock, g, lambda now: now.is_terminal)
+    ended = await polled_until(runtime, clock, g, lambda now: now.is_terminal)
 
     assert ended.stored_video is not None
     assert [*objects.read().values()] == [READY]
@@ -186,7 +169,7 @@ async def test_copy_that_always_fails_ends_with_fals_url(
     faults(kind="500")
 
     g = await copying(runtime, clock, owner)
-    ended = await until(runtime, clock, g, lambda now: now.is_terminal, step=20)
+    ended = await polled_until(runtime, clock, g, lambda now: now.is_terminal, step=20)
 
     assert ended.status is Status.SUCCEEDED
     assert ended.output is not None
@@ -205,7 +188,7 @@ async def test_copy_with_broken_storage_keeps_the_video(
     monkeypatch.setattr(VideoStore, "write", fail)
 
     g = await copying(runtime, clock, owner)
-    ended = await until(runtime, clock, g, lambda now: now.is_terminal, step=20)
+    ended = await polled_until(runtime, clock, g, lambda now: now.is_terminal, step=20)
 
     assert (ended.status, ended.stored_video) == (Status.SUCCEEDED, None)
 
@@ -233,7 +216,7 @@ async def test_copy_calls_hosts_of_fal_only(runtime: Runtime, clock: Clock, owne
             output = Output(Video(url))
             await runtime.transitions.apply(g.id, partial(_landed, output, clock()))
 
-            ended = await until(runtime, clock, g, lambda now: now.is_terminal, step=20)
+            ended = await polled_until(runtime, clock, g, lambda now: now.is_terminal, step=20)
 
             assert ended.output == output
     assert not called.is_set()
@@ -263,7 +246,7 @@ async def test_copy_over_capacity_waits(runtime: Runtime, clock: Clock, owner: T
     made = [await submitted(runtime, owner) for _ in range(9)]
 
     for g in made:
-        await until(runtime, clock, g, lambda now: now.is_terminal)
+        await polled_until(runtime, clock, g, lambda now: now.is_terminal)
 
     assert len(objects.read()) == 9
 
@@ -517,6 +500,6 @@ async def test_erasure_before_end_copies_nothing(
     g = await submitted(runtime, owner, end_user_id="customer-7")
     await runtime.tenants.end_users.erase(owner, "customer-7")
 
-    ended = await until(runtime, clock, g, lambda now: now.is_terminal)
+    ended = await polled_until(runtime, clock, g, lambda now: now.is_terminal)
 
     assert (ended.output, ended.stored_video, objects.read()) == (None, None, {})

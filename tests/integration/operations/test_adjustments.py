@@ -22,8 +22,7 @@ from service.store.money.adjustments import AdjustmentStore
 from tests.support import factories
 from tests.support.factories import Clock
 from tests.support.trail import is_of_trail
-from tests.support.unconfirmed import stored
-from tests.support.waiting import process_due
+from tests.support.waiting import process_due, stored
 
 COST = 700_000
 HELD = 708_939

@@ -27,8 +27,8 @@ from service.store.redis.client import Redis
 from tests.conftest import client_of
 from tests.support import factories, unconfirmed
 from tests.support.factories import NOW, Clock
-from tests.support.unconfirmed import finished, given_up_as_lost, oracle, polled_to_the_end, reasons, stored
-from tests.support.waiting import process_due
+from tests.support.unconfirmed import finished, given_up_as_lost, oracle, polled_to_the_end, reasons
+from tests.support.waiting import process_due, stored
 
 HOOK = "http://127.0.0.1:9000/hook"
 NEVER = {"never_happened": True, "reason": "not in fal's dashboard"}
