@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from service.cli.client.generate import (
+from service.cli.client.options import (
     DEFAULT_URL,
     AsJson,
     Detach,

@@ -1,76 +1,36 @@
-"""``seedance-gateway generate``: the options, which are checked before the first request."""
+"""``seedance-gateway generate``: a video from a photo and a prompt."""
 
-import os
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
-_URL_VARIABLE = "SEEDANCE_GATEWAY_URL"
-_KEY_VARIABLE = "SEEDANCE_GATEWAY_KEY"
-Url = Annotated[str, typer.Option(envvar=_URL_VARIABLE, help="URL of the gateway.")]
-DEFAULT_URL = "http://127.0.0.1:8080"
-Key = Annotated[
-    str | None,
-    typer.Option(
-        envvar=_KEY_VARIABLE,
-        show_default=False,
-        help="API key. Prefer the variable: other users of this machine can read options.",
-    ),
-]
-#: Names no photo.
-NO_PHOTO = "-"
-Output = Annotated[Path | None, typer.Option(help="File or folder. Default: <id>.mp4 in the current folder.")]
-Detach = Annotated[bool, typer.Option("--detach", help="Print the id and exit without waiting for the video.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a line.")]
+from service.cli.client import options
+from service.cli.client.options import DEFAULT_URL, NO_PHOTO, checked_key, checked_output, checked_url
 
 
 def generate(
-    photo: Annotated[
-        str,
-        typer.Argument(
-            help='First frame: a JPEG, PNG or WebP file, or a URL. "-": none, for a model that takes no image.'
-        ),
-    ],
-    prompt: Annotated[str, typer.Argument(help="What happens in the video.")],
-    url: Url = DEFAULT_URL,
-    key: Key = None,
-    model: Annotated[
-        str | None, typer.Option(help="Id of the model. `seedance-gateway models` lists them, the default one first.")
-    ] = None,
-    end_image: Annotated[str | None, typer.Option(help="Last frame: a file or a URL.")] = None,
-    reference_image: Annotated[
-        list[str] | None, typer.Option(help="Reference image: a file or a URL. The prompt names the first one @Image1.")
-    ] = None,
-    reference_video: Annotated[
-        list[str] | None, typer.Option(help="Reference video: a file or a URL. The prompt names the first one @Video1.")
-    ] = None,
-    reference_audio: Annotated[
-        list[str] | None, typer.Option(help="Reference sound: a file or a URL. The prompt names the first one @Audio1.")
-    ] = None,
-    task: Annotated[
-        str | None, typer.Option(help="Of a model with references: reference (default), editing or extension.")
-    ] = None,
-    duration: Annotated[str | None, typer.Option(help="Duration in seconds, or auto. Default: the model's.")] = None,
-    resolution: Annotated[
-        str | None, typer.Option(help="480p, 720p, or another value that the gateway accepts.")
-    ] = None,
-    aspect_ratio: Annotated[str | None, typer.Option(help="Aspect ratio, like 16:9, or auto.")] = None,
-    audio: Annotated[bool, typer.Option("--audio/--no-audio", help="Generate sound.")] = True,  # noqa: FBT002
-    draft: Annotated[  # noqa: FBT002
-        bool, typer.Option("--draft", help="Make a draft, which `seedance-gateway complete` renders again at 1080p.")
-    ] = False,
-    end_user: Annotated[str | None, typer.Option(help="Your customer (end_user_id) that the video is for.")] = None,
-    max_cost: Annotated[
-        str | None, typer.Option(help="US dollars; the gateway refuses a generation that may cost more.")
-    ] = None,
-    output: Output = None,
-    estimate: Annotated[bool, typer.Option("--estimate", help="Print the maximum cost, and create nothing.")] = False,  # noqa: FBT002
-    detach: Detach = False,  # noqa: FBT002
-    as_json: AsJson = False,  # noqa: FBT002
-    timeout: Annotated[
-        float, typer.Option(min=1, help="Seconds to wait for the video; then the generation is canceled.")
-    ] = 3600.0,
+    photo: options.FirstFrame,
+    prompt: options.Prompt,
+    url: options.Url = DEFAULT_URL,
+    key: options.Key = None,
+    model: options.Model = None,
+    end_image: options.LastFrame = None,
+    reference_image: options.ReferenceImages = None,
+    reference_video: options.ReferenceVideos = None,
+    reference_audio: options.ReferenceSounds = None,
+    task: options.Task = None,
+    duration: options.Duration = None,
+    resolution: options.Resolution = None,
+    aspect_ratio: options.AspectRatio = None,
+    audio: options.Sound = True,  # noqa: FBT002
+    draft: options.Draft = False,  # noqa: FBT002
+    end_user: options.EndUser = None,
+    max_cost: options.MaxCost = None,
+    output: options.Output = None,
+    estimate: options.Estimate = False,  # noqa: FBT002
+    detach: options.Detach = False,  # noqa: FBT002
+    as_json: options.AsJson = False,  # noqa: FBT002
+    timeout: options.Timeout = 3600.0,
 ) -> None:
     """Generate a video from a photo: upload, create, wait, download. Ctrl-C cancels the generation.
 
@@ -137,26 +97,3 @@ def _references(*, is_estimate: bool, **lists: list[str] | None) -> dict[str, li
         }
     except PhotoRefused as error:
         raise typer.BadParameter(str(error)) from None
-
-
-def checked_url(url: str) -> str:
-    if not url.lower().startswith(("http://", "https://")):
-        raise typer.BadParameter(f"--url or {_URL_VARIABLE} must be an http:// or https:// URL")
-    return url.rstrip("/")
-
-
-def checked_key(key: str | None) -> str:
-    if not (text := (key or "").strip()):
-        raise typer.BadParameter(f"set {_KEY_VARIABLE} to an API key, or use --key")
-    if not (text.isascii() and text.isprintable()):
-        raise typer.BadParameter("the API key has a character that no API key has")
-    return text
-
-
-def checked_output(output: Path | None) -> Path | None:
-    """Refuse an unusable output before the create: otherwise a paid video could not be saved."""
-    target = Path() if output is None else output
-    folder = target if target.is_dir() else target.parent
-    if not (folder.is_dir() and os.access(folder, os.W_OK)):
-        raise typer.BadParameter(f"--output: {folder} is not a writable folder")
-    return output

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from service.cli.client.generate import DEFAULT_URL, Key, Url, checked_key, checked_url
+from service.cli.client.options import DEFAULT_URL, Key, Url, checked_key, checked_url
 
 _SECONDS = 60.0
 
