@@ -2,67 +2,26 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from service.clock import StoreClock, SystemClock
 from service.config.settings import Settings
-from service.domain.models.clip_limits import most_bytes
-from service.domain.models.forms import RequestForms
-from service.domain.models.registry import Registry
-from service.domain.request import RequestLimits
 from service.domain.tenant import Limits
-from service.media.clips.measurer import Measurer
-from service.media.decoder_slots import DecoderSlots
-from service.media.inspector import Inspector
-from service.observability import metrics
-from service.runtime.connections import Connections, Stores, open_connections
+from service.runtime.connections import Connections, open_connections
 from service.runtime.consumers import Core, WorkQueues, build_core
+from service.runtime.generations import GenerationServices, build_generations
 from service.runtime.openid import openid_logins
+from service.runtime.operations import OperationServices, build_operations
+from service.runtime.stores import Stores
 from service.store.redis.client import Redis
-from service.store.state.state import StateStore
-from service.upstream.schemas import FalSchemas
-from service.upstream.storage import FalStorage
 from service.usecases.console.identity import Identities
 from service.usecases.console.login import ConsoleLogin
 from service.usecases.console.sessions import ConsoleSessions
-from service.usecases.generations.admission import Admission
-from service.usecases.generations.byte_limits import ByteLimiter
-from service.usecases.generations.cancel import GenerationCanceller
-from service.usecases.generations.clips import Clips
-from service.usecases.generations.completions import Drafts
-from service.usecases.generations.concurrency import DownloadLimiter, LongPollLimiter
-from service.usecases.generations.create import GenerationCreator
-from service.usecases.generations.images import Images
-from service.usecases.generations.inline_files import InlineFiles
-from service.usecases.generations.queue_estimate import QueueEstimator
-from service.usecases.generations.read import GenerationReader
-from service.usecases.generations.refusal_counts import RefusalCounts
-from service.usecases.generations.resends import ResendDetector
-from service.usecases.generations.stream import StreamHub
-from service.usecases.generations.uploads import Uploads
-from service.usecases.generations.videos import Videos
-from service.usecases.lifecycle.dispatch_gate import DispatchGate
-from service.usecases.lifecycle.fal_callbacks import Callbacks
 from service.usecases.lifecycle.transition_service import TransitionService
 from service.usecases.operations import metric_series
-from service.usecases.operations.account_metrics import AccountMetrics
-from service.usecases.operations.adjustments import AdjustmentService
-from service.usecases.operations.audit import Audit
-from service.usecases.operations.audit_jobs import AuditJobs
-from service.usecases.operations.bulk.jobs import BulkJobs
-from service.usecases.operations.desk import UnconfirmedDesk
-from service.usecases.operations.doctor import Doctor
-from service.usecases.operations.generation_filters import GenerationFilters
-from service.usecases.operations.generation_ledger import GenerationLedgers
-from service.usecases.operations.generations import GenerationSearch
-from service.usecases.operations.readiness import Readiness
-from service.usecases.operations.status import StatusService
-from service.usecases.operations.unconfirmed import UnconfirmedService
-from service.usecases.operations.usage import AccountUsage
-from service.usecases.operations.usage_lists import UsageLists
 from service.usecases.operators.authentication import OperatorAuthenticator
 from service.usecases.operators.operators import Operators
 from service.usecases.tenants.access_tickets import AccessTickets
@@ -90,30 +49,6 @@ if TYPE_CHECKING:  # Authlib is loaded where a login by OpenID Connect is set up
 
 
 @dataclass(frozen=True, slots=True)
-class GenerationServices:
-    """Create, read, list, cancel and follow generations; images in and videos out."""
-
-    creator: GenerationCreator
-    reader: GenerationReader
-    canceller: GenerationCanceller
-    resends: ResendDetector
-    admission: Admission
-    refusals: RefusalCounts
-    models: Registry
-    forms: RequestForms
-    fal_forms: RequestForms
-    queue_estimator: QueueEstimator
-    long_polls: LongPollLimiter
-    streams: StreamHub
-    fal_callbacks: Callbacks
-    fal_storage: FalStorage
-    images: Images
-    uploads: Uploads
-    body_memory: ByteLimiter
-    videos: Videos
-
-
-@dataclass(frozen=True, slots=True)
 class TenantServices:
     """Tenants with their API keys, end users and usage."""
 
@@ -138,27 +73,6 @@ class WebhookServices:
     all_deliveries: OperatorDeliveries
     """Of all tenants, for operators."""
     recipients: RecipientService
-
-
-@dataclass(frozen=True, slots=True)
-class OperationServices:
-    """Tools of operators."""
-
-    gate: DispatchGate
-    generations: GenerationSearch
-    unconfirmed: UnconfirmedService
-    desk: UnconfirmedDesk
-    adjustments: AdjustmentService
-    usage: AccountUsage
-    usage_lists: UsageLists
-    ledgers: GenerationLedgers
-    audit: Audit
-    audit_jobs: AuditJobs
-    bulk_jobs: BulkJobs
-    account_metrics: AccountMetrics
-    doctor: Doctor
-    readiness: Readiness
-    status: StatusService
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +147,7 @@ def _build(core: Core) -> Runtime:
     key_sets = KeySets(connections.key_sets, clock=clock)
     tokens = TokenAuthenticator(stores.trusted_issuers, key_sets, leeway=settings.jwt_leeway, clock=clock)
     authenticator = Authenticator(stores.tenants, tokens, stores.rates, reads, clock=clock)
-    generations, operators, webhooks = _generations(core), _operators(core), _webhooks(core, tenants)
+    generations, operators, webhooks = build_generations(core), _operators(core), _webhooks(core, tenants)
     return Runtime(
         settings=settings,
         connections=connections,
@@ -253,7 +167,7 @@ def _build(core: Core) -> Runtime:
             access_tickets=AccessTickets(stores.ticket_sealer, clock=clock),
         ),
         webhooks=webhooks,
-        operations=_operations(core, tenants, operators.service, generations.canceller),
+        operations=build_operations(core, tenants, operators.service, generations.canceller),
         operators=operators,
         trail=core.trail,
         trail_pages=TrailPages(core.stores.trail_reader),
@@ -281,84 +195,6 @@ def _default_limits(settings: Settings) -> Limits:
 
 def _micro(dollars: Decimal | None) -> int | None:
     return None if dollars is None else int(dollars * 1_000_000)
-
-
-def _generations(core: Core) -> GenerationServices:
-    settings, connections, stores, clock = core.settings, core.connections, core.stores, core.clock
-    limits = RequestLimits(settings.max_prompt_characters, settings.resolutions, settings.bitrate_modes)
-    longest = max(settings.max_prompt_characters, settings.max_fal_prompt_characters)
-    admission = Admission(
-        stores.money,
-        connections.address_guard,
-        prices=core.prices,
-        input_seconds=stores.measurements,
-        models=connections.models,
-        account_budget=settings.account_daily_budget,
-        accepted=limits,
-        clock=clock,
-    )
-    decoders, disk = DecoderSlots(), ByteLimiter("disk", total=settings.upload_disk, tenant=settings.upload_tenant_disk)
-    images = Images(
-        Inspector(most_pixels=settings.max_image_pixels, most_bytes=settings.max_upload_bytes, slots=decoders),
-        connections.fal_storage,
-        disk,
-        max_bytes=settings.max_upload_bytes,
-        timeout=settings.upload_timeout,
-        clock=clock,
-    )
-    clips = Clips(
-        Measurer(decoders),
-        stores.measurements,
-        connections.fal_storage,
-        disk,
-        most_bytes={
-            kind: min(size, settings.upload_tenant_disk)
-            for kind, size in most_bytes(connections.models.enabled.values()).items()
-        },
-        timeout=settings.upload_timeout,
-        clock=clock,
-    )
-    for model_id in connections.models.enabled:
-        metrics.ACCEPTED_BY_MODEL.labels(model_id)  # a counter that begins at zero shows its first increase
-    reader = GenerationReader(stores.generations, connections.changes, lists=stores.generation_lists, reads=core.reads)
-    refusals = RefusalCounts(stores.refusals, clock=clock)
-    creator = GenerationCreator(
-        stores.generations,
-        admission,
-        InlineFiles(images, clips),
-        reader,
-        Drafts(reader, connections.models, core.prices, clock=clock),
-        connections.nudger,
-        refusals,
-        queue_expiry=settings.queue_expiry,
-        clock=clock,
-    )
-    estimator = QueueEstimator(stores.queue, stores.gate, slots=settings.upstream_concurrency)
-    return GenerationServices(
-        creator=creator,
-        reader=reader,
-        canceller=GenerationCanceller(reader, core.transitions, clock=clock),
-        resends=ResendDetector(creator, stores.response_receipts, window=settings.resend_window, clock=clock),
-        admission=admission,
-        refusals=refusals,
-        models=connections.models,
-        forms=RequestForms(connections.models, limits),
-        fal_forms=RequestForms(connections.models, replace(limits, prompt_characters=longest)),
-        queue_estimator=estimator,
-        long_polls=LongPollLimiter(limit=settings.waiting_calls),
-        streams=StreamHub(stores.generations, connections.changes, estimator, tenant_limit=settings.event_streams),
-        fal_callbacks=Callbacks(stores.callbacks, connections.verifier, connections.nudger, clock=clock),
-        fal_storage=connections.fal_storage,
-        images=images,
-        uploads=Uploads(images, clips),
-        body_memory=ByteLimiter("memory", total=settings.body_memory, tenant=settings.body_tenant_memory),
-        videos=Videos(
-            reader,
-            connections.video_store,
-            redirect=settings.media_redirect,
-            limiter=DownloadLimiter(limit=settings.video_downloads, total=settings.video_downloads_total),
-        ),
-    )
 
 
 def _webhooks(core: Core, tenants: Tenants) -> WebhookServices:
@@ -407,88 +243,3 @@ def _console(core: Core, authenticator: Authenticator, operators: OperatorAuthen
         login=ConsoleLogin(core.stores.console_logins, identities, clock=core.clock),
         sessions=ConsoleSessions(core.stores.console_sessions, identities, core.trail, clock=core.clock),
     )
-
-
-def _operations(
-    core: Core, tenants: Tenants, operators: Operators, canceller: GenerationCanceller
-) -> OperationServices:
-    settings, connections, stores, clock = core.settings, core.connections, core.stores, core.clock
-    state = StateStore(connections.reports, stores.gate, stores.heartbeats, replicas=settings.redis_wait_replicas)
-    return OperationServices(
-        gate=core.gate,
-        generations=GenerationSearch(
-            stores.generations,
-            stores.generation_lists,
-            stores.tenants,
-            stores.deliveries,
-            stores.ledger_lines,
-            canceller,
-            filters=GenerationFilters(stores.tenants),
-            reads=core.reads,
-        ),
-        unconfirmed=UnconfirmedService(
-            stores.generations,
-            stores.queue,
-            stores.submissions,
-            stores.callbacks,
-            core.transitions,
-            connections.fal,
-            core.schedule,
-            clock=clock,
-        ),
-        desk=UnconfirmedDesk(
-            stores.callbacks,
-            stores.submissions,
-            connections.fal_billing,
-            connections.models,
-            core.schedule,
-            clock=clock,
-        ),
-        adjustments=AdjustmentService(stores.generations, stores.adjustments),
-        ledgers=GenerationLedgers(stores.generations, stores.ledger_lines),
-        usage=AccountUsage(
-            stores.usage, stores.usage_rows, stores.tenants, stores.money, stores.budget_shares, core.trail, clock=clock
-        ),
-        usage_lists=UsageLists(stores.usage, stores.usage_rows, stores.tenants, stores.money, core.trail, clock=clock),
-        audit=core.audit,
-        audit_jobs=core.audit_jobs,
-        bulk_jobs=core.bulk_jobs,
-        account_metrics=AccountMetrics(
-            state,
-            slots=settings.upstream_concurrency,
-            account_budget=settings.account_daily_budget,
-            clock=clock,
-        ),
-        doctor=Doctor(
-            settings,
-            connections.redis,
-            stores.heartbeats,
-            stores.gate,
-            state,
-            tenants,
-            operators,
-            connections.fal,
-            connections.nudger.app,
-            billing=connections.fal_billing,
-            videos=connections.video_store,
-            models=connections.models,
-            schemas=_schemas(settings),
-            clock=clock,
-            wall=clock.wall,
-        ),
-        readiness=Readiness(connections.redis, clock),
-        status=StatusService(
-            connections.redis,
-            stores.status,
-            stores.gate,
-            stores.heartbeats,
-            stores.tenants,
-            account_budget=settings.account_daily_budget,
-            clock=clock,
-        ),
-    )
-
-
-def _schemas(settings: Settings) -> FalSchemas:
-    timeout = settings.fal_timeout.total_seconds()
-    return FalSchemas(site_url=settings.fal_site_url, timeout=timeout, proxy=settings.fal_proxy_url)

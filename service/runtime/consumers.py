@@ -12,7 +12,8 @@ from service.domain.retry import PollPolicy, RetryPolicy
 from service.domain.work_queue import WorkQueue
 from service.media.clips.measurer import Measurer
 from service.media.decoder_slots import DecoderSlots
-from service.runtime.connections import Connections, Stores
+from service.runtime.connections import Connections
+from service.runtime.stores import Stores
 from service.store.queues.leases import LeaseStore
 from service.store.trail.trail import TenantShare
 from service.store.webhooks.deliveries import Caps

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from service.domain.work_queue import WorkQueue
 from service.errors import RequestIdTaken
-from service.runtime.connections import Stores
+from service.runtime.stores import Stores
 from service.store.generations.creation import Bound, Created, OverBudget
 from service.store.generations.generations import Moved
 from service.store.redis.client import Redis

@@ -15,7 +15,7 @@ import redis as redis_py
 
 from service.cli.dev.embedded_redis import EmbeddedRedis
 from service.config.settings import Settings
-from service.runtime.connections import Stores
+from service.runtime.stores import Stores
 from service.store.generations import callbacks, create, write
 from service.store.queues import tenant_queue
 from service.store.redis.client import Redis, Script

@@ -6,7 +6,7 @@ import pytest
 
 from service.config.settings import Settings
 from service.errors import StoreFull, StoreUnavailable
-from service.runtime.connections import Stores
+from service.runtime.stores import Stores
 from service.store.generations.creation import Bound, Created
 from service.store.redis.client import Redis
 from service.store.redis.commands import GROWS, READS
