@@ -9,7 +9,7 @@ from service.console.documents import runbook_section
 from service.console.reason import reason_of
 from service.console.rendering import moment
 from service.console.routes import ConsoleRoutes
-from service.console.visit import Page, Redirect, Visit
+from service.console.visit import Page, Redirect, Visit, link
 from service.domain.dispatch_gate import Gate
 from service.domain.operator import Role
 from service.usecases.operations.status import Condition, Status
@@ -50,8 +50,9 @@ async def show_status(visit: Visit) -> Page:
 
 @status.page("/runbook/{section}", needs=Role.VIEWER)
 async def show_runbook(visit: Visit) -> Page:
-    section = visit.path_params["section"]
-    return Page("oncall/runbook.html", section, {"blocks": runbook_section(section)}, parents=(_STATUS,))
+    name = visit.path_params["section"]
+    section = runbook_section(name, path=link(visit.request, "/runbook"))
+    return Page("oncall/runbook.html", name, {"section": section}, parents=(_STATUS,))
 
 
 @status.page("/oncall/pause", needs=Role.OPERATOR)

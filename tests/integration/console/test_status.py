@@ -150,7 +150,7 @@ async def test_condition_of_an_alert_is_a_line(
     assert section
     name = re.sub(r"(?<!^)(?=[A-Z])", "-", alert).lower()
     assert section[1] == name
-    assert runbook_section(name)
+    assert runbook_section(name, path="")
     links = [path for path in re.findall(r'class="button" href="([^"]+)"', line) if not path.endswith("/resume")]
     assert links
     for path in links:
