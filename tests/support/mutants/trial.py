@@ -1,8 +1,10 @@
 """Trials of mutants: pytest imports and collects the tests once, and each mutant is a fork that runs some of them."""
 
 import gc
+import math
 import multiprocessing
 import resource
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -17,15 +19,17 @@ from tests.support.mutants.mutation import Mutation
 from tests.support.mutants.report import Mutant
 
 _FORK: Final = multiprocessing.get_context("fork")
-#: A mutant times out after 10 times the duration of its tests without a change, plus this many seconds.
-_SECONDS: Final = 10
+#: A mutant times out after 5 times the CPU time of its tests without a change, plus this many seconds.
+_SECONDS: Final = 5
+#: Or after so many times as long without using them, because it waits.
+_WAITS: Final = 20
 #: A mutant that allocates without an end fails with a MemoryError.
 _BYTES: Final = 8 << 30
 
 
 @dataclass(slots=True)
 class Calls:
-    """``seconds`` of each test, by index, and the tests that call each function."""
+    """``seconds`` of CPU time of each test, by index, and the tests that call each function."""
 
     seconds: list[float] = field(default_factory=list)
     tests: dict[str, list[int]] = field(default_factory=dict)
@@ -80,9 +84,9 @@ def _send_calls(session: pytest.Session, sender: Connection) -> None:
     mutation.record_calls()
     calls = Calls()
     for index, item in enumerate(session.items):
-        started = time.perf_counter()
+        started = time.process_time()
         _run(session.items, index)
-        calls.seconds.append(time.perf_counter() - started)
+        calls.seconds.append(time.process_time() - started)
         for function in mutation.called_functions():
             calls.tests.setdefault(function, []).append(index)
         if session.testsfailed:
@@ -95,18 +99,21 @@ def _status(session: pytest.Session, each: Mutation, calls: Calls) -> str:
     tests = calls.tests_of(each.function)
     if not tests:
         return "no tests"
-    process = _FORK.Process(target=_try, args=(session, each, [session.items[index] for index in tests]))
+    items = [session.items[index] for index in tests]
+    seconds = math.ceil(_SECONDS + 5 * sum(calls.seconds[index] for index in tests))
+    process = _FORK.Process(target=_try, args=(session, each, items, seconds))
     process.start()
-    process.join(_SECONDS + 10 * sum(calls.seconds[index] for index in tests))
+    process.join(_WAITS * seconds)
     if process.is_alive():
         process.kill()
         process.join()
         return "timeout"
-    return "killed" if process.exitcode else "survived"
+    return {0: "survived", -signal.SIGXCPU: "timeout"}.get(process.exitcode or 0, "killed")
 
 
-def _try(session: pytest.Session, each: Mutation, items: list[pytest.Item]) -> None:
-    """Exit with 1 at the first test that fails."""
+def _try(session: pytest.Session, each: Mutation, items: list[pytest.Item], seconds: int) -> None:
+    """Exit with 1 at the first test that fails. The CPU time of a fork begins at 0."""
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
     resource.setrlimit(resource.RLIMIT_AS, (_BYTES, _BYTES))
     session.config.pluginmanager.unregister(name="terminalreporter")
     mutation.activate(each)

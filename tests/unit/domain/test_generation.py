@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -172,14 +172,18 @@ def test_unconfirmed_without_slot_takes_one_when_confirmed() -> None:
 
 @pytest.mark.parametrize("status", [status for status in Status if status is not Status.UNCONFIRMED])
 def test_slot_release_needs_unconfirmed(status: Status) -> None:
-    with pytest.raises(IllegalTransition):
-        factories.in_status(status).without_slot()
+    g = factories.in_status(status)
+
+    with pytest.raises(IllegalTransition, match=f"{g.id}: {status} keeps its slot"):
+        g.without_slot()
 
 
 @pytest.mark.parametrize("status", [status for status in Status if status is not Status.FAILED])
 def test_revive_needs_a_given_up_generation(status: Status) -> None:
-    with pytest.raises(IllegalTransition):
-        factories.in_status(status).revived("request-1", NOW)
+    g = factories.in_status(status)
+
+    with pytest.raises(IllegalTransition, match=f"{g.id}: was not given up"):
+        g.revived("request-1", NOW)
 
 
 def test_revived_has_no_data_of_its_end() -> None:
@@ -352,3 +356,53 @@ def test_revived_is_as_submitted_again() -> None:
 def test_idempotency_digest_has_a_fixed_value() -> None:
     """Computed with sha256sum. A change would create a generation twice."""
     assert idempotency_digest("order-7") == "df8cf80227ec3237922df0ecd88385c5"
+
+
+@pytest.mark.parametrize(("completes", "shown"), [(None, "gen_1"), ("gen_0", "gen_0")])
+def test_log_of_a_result_has_no_draft_id_of_fal(completes: str | None, shown: str) -> None:
+    g = factories.in_status(Status.IN_PROGRESS, id="gen_1", completes=completes)
+    g = g.polled(position=None, logs=(factories.log_line("draft: d-7"), factories.log_line("d-7 done")))
+    output = replace(factories.output(), draft_id="d-7")
+
+    for ended in (g.copying_started(output, 7, LATER), g.succeeded(output, 7, LATER)):
+        assert [line.message for line in ended.logs] == [f"draft: {shown}", f"{shown} done"]
+
+
+@pytest.mark.parametrize(("completes", "shown"), [("gen_0", "gen_0"), (None, "")])
+def test_failure_has_no_draft_id_of_fal(completes: str | None, shown: str) -> None:
+    g = factories.in_status(Status.IN_PROGRESS, draft_id="d-7", completes=completes)
+    failure = factories.failure(message="d-7 is gone", detail=[{"d-7": "no d-7"}], retryable=True)
+
+    error = g.failed(failure, 7, LATER).error
+
+    assert error == replace(failure, message=f"{shown} is gone", detail=[{shown: f"no {shown}"}])
+    assert replace(g, draft_id=None).failed(failure, 7, LATER).error == failure
+
+
+def test_poll_of_a_completion_shows_no_draft_id_of_fal() -> None:
+    g = factories.in_status(Status.IN_PROGRESS, draft_id="d-7", completes="gen_0")
+
+    polled = g.polled(position=None, logs=(factories.log_line("render d-7"),))
+
+    assert polled.logs == (factories.log_line("render gen_0"),)
+    assert polled.polled(position=None, logs=(factories.log_line("render d-7"),)) is polled
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ({"resolution": "480p", "draft": True, "prompt": "a"}, {"resolution": "480p", "draft": True}),
+        ({"duration": "5", "generate_audio": False}, {"duration": "5", "generate_audio": False}),
+        ({"duration": "5", "generate_audio": True}, {"duration": "5"}),
+    ],
+)
+def test_stripped_input_is_what_decides_the_price(given: dict[str, Any], kept: dict[str, Any]) -> None:
+    g = factories.in_status(Status.IN_PROGRESS, draft_id="d-7", logs_dropped=3)
+    stripped = replace(g, input=given, logs=(factories.log_line(),)).stripped(LATER)
+
+    assert (stripped.input, stripped.draft_id, stripped.logs_dropped) == (kept, None, 4)
+
+
+@pytest.mark.parametrize(("given", "draft"), [({"draft": True}, True), ({"draft": False}, False), ({}, False)])
+def test_draft_is_named_by_the_input(given: dict[str, Any], draft: bool) -> None:
+    assert factories.generation(input=given).is_draft is draft

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 
+from service.domain.models.loader import packaged
 from service.domain.request import (
     END_USER_LENGTH,
     IMAGE_URL_LENGTH,
@@ -21,10 +23,12 @@ from service.domain.request import (
     SHORTEST_EXPIRY,
     URL_LENGTH,
     CreateGeneration,
+    MoneyOrZero,
     RequestLimits,
+    SignedMoney,
     parse_create,
 )
-from service.errors import Invalid, Malformed
+from service.errors import FieldError, Invalid, Malformed
 from tests.support.factories import FULL_BODY as FULL
 from tests.support.factories import create_body, create_request
 
@@ -477,3 +481,124 @@ def test_fault_of_a_choice_names_what_is_accepted_here(field: str, limits: Reque
             parse_create(json.dumps(create_body(**{field: value})).encode(), limits)
         (fault,) = error.value.errors
         assert (fault.pointer, fault.detail) == (f"/{field}", expected), value
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"prompt": " "}, "must not be blank"),
+        ({"prompt": "x" * 4001}, "must have at most 4000 characters, has 4001"),
+        ({"image_url": "a b"}, "must be a percent-encoded URL: no spaces, control or non-ASCII characters"),
+        ({"image_url": "ftp://a.example/"}, "must be an absolute http or https URL"),
+        ({"image_url": "https:///a"}, "has no host"),
+        ({"image_url": "https://a@b.example/"}, "must not carry credentials"),
+        ({"image_url": "https://a.example:x/"}, "is not a URL"),
+        ({"image_url": "data:,A"}, "must have its data as base64: data:image/jpeg;base64,..."),
+        ({"webhook_url": "https://a.example/" + "a" * URL_LENGTH}, "must have at most 2048 characters"),
+        ({"end_user_id": "a\x1f"}, "must not contain control characters"),
+        ({"max_cost_usd": True}, "must be an amount in US dollars, as a decimal string or a number"),
+        ({"max_cost_usd": "1,5"}, 'must be an amount in US dollars like "1.50"'),
+        ({"max_cost_usd": 0}, "must be from 0.000001 to 1000000"),
+        ({"metadata": {f"key{n}": "v" for n in range(17)}}, "must have at most 16 pairs"),
+        ({"metadata": {"": "v"}}, "keys must have 1 to 64 characters"),
+        ({"metadata": {"k": "v" * 513}}, "values must have at most 512 characters"),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+def test_fault_has_its_text(changes: dict[str, Any], text: str) -> None:
+    with pytest.raises(Invalid) as raised:
+        parse(create_body(**changes))
+    assert [fault.detail for fault in raised.value.errors] == [text]
+
+
+def test_metadata_is_sorted_by_key() -> None:
+    assert list(parse(create_body(metadata={"b": "1", "a": "2"})).metadata.items()) == [("a", "2"), ("b", "1")]
+
+
+@pytest.mark.parametrize(
+    ("amount", "micro"),
+    [("1.5", 1_500_000), ("-1.5", -1_500_000), (-1.5, -1_500_000), (-1, -1_000_000), (2, 2_000_000), ("0", None)]
+    + [(amount, None) for amount in (0, -0.0, "-0", "--1", "-", True, [], None)],
+    ids=str,
+)
+def test_signed_money_is_micro_usd(amount: object, micro: int | None) -> None:
+    assert _accepted(SignedMoney, amount) == micro
+
+
+@pytest.mark.parametrize(
+    ("amount", "micro"),
+    [("1.5", 1_500_000), (2, 2_000_000), ("0", 0), ("0000000.000000", 0), (0, 0), (0.0, 0)]
+    + [(amount, None) for amount in ("-1", "0.", "0.0000000", "00000000", -1, False, True, None)],
+    ids=repr,
+)
+def test_money_or_zero_is_micro_usd(amount: object, micro: int | None) -> None:
+    assert _accepted(MoneyOrZero, amount) == micro
+
+
+def _accepted(kind: Any, amount: object) -> object:
+    try:
+        return TypeAdapter(kind).validate_python(amount)
+    except ValidationError:
+        return None
+
+
+def test_fault_of_a_named_model_has_its_name() -> None:
+    model = packaged()["bytedance/seedance-2.0/mini/text-to-video"]
+    limits = RequestLimits(prompt_characters=5).for_model(model, named=True)
+    fault = FieldError("/prompt", "must not be blank", "string_blank")
+
+    assert limits.of_model(fault) == FieldError("/prompt", f"must not be blank ({model.id})", "string_blank")
+    assert limits.in_words(fault) == limits.of_model(fault)
+    assert RequestLimits().of_model(fault) is fault
+    with pytest.raises(Invalid) as raised:
+        parse(create_body(prompt="123456"), limits)
+    assert [error.detail for error in raised.value.errors] == [
+        f"must have at most 5 characters, has 6 ({model.id})",
+    ]
+
+
+def test_limits_of_a_model_are_what_both_have() -> None:
+    wide = RequestLimits(9, ("480p", "1080p", "4k"), ("high", "best"))
+    mini, seed = (packaged()[f"bytedance/seedance-2.0/{name}text-to-video"] for name in ("mini/", ""))
+
+    found = wide.for_model(mini, named=False)
+    assert (found.resolutions, found.durations, found.bitrate_modes) == (("480p",), mini.durations, ())
+    assert (found.prompt_characters, found.named_model, found.model) == (9, None, None)
+    assert wide.for_model(seed, named=True).bitrate_modes == ("high",)
+    assert wide.for_model(seed, named=True).named_model == seed.id
+
+
+def test_limits_of_a_tenant_without_its_own_are_the_same() -> None:
+    limits = RequestLimits()
+    assert limits.for_tenant(None, None) is limits
+    own = limits.for_tenant(("480p", "4k"), ("4", "auto", "60"))
+    assert (own.values("resolution"), own.values("duration"), own.values("bitrate_mode")) == (
+        ("480p",),
+        ("auto", "4"),
+        (),
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [(("a",), "must be 'a'"), (("a", "b"), "must be 'a' or 'b'"), (("a", "b", "c"), "must be 'a', 'b' or 'c'")],
+)
+def test_choices_are_in_words(values: tuple[str, ...], text: str) -> None:
+    assert RequestLimits(resolutions=values).choices("resolution") == text
+
+
+def test_byte_order_mark_is_ignored() -> None:
+    assert parse(b"\xef\xbb\xbf" + json.dumps(create_body()).encode()) == parse(create_body())
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, False),
+        ({"image_url": "data:;base64,AAAA"}, True),
+        ({"end_image_url": "https://a.example/"}, False),
+        ({"end_image_url": "data:;base64,AAAA"}, True),
+    ],
+)
+def test_data_uri_of_either_image_is_found(changes: dict[str, Any], expected: bool) -> None:
+    assert parse(create_body(**changes)).has_data_uris is expected

@@ -500,3 +500,19 @@ def test_erase_of_a_generation_that_is_copied_has_no_video() -> None:
 
     assert after is not None
     assert (after.output, after.copying, after.actual_cost) == (None, None, 1_512_000)
+
+
+@pytest.mark.parametrize("copies_video", [True, False])
+def test_after_result_of_a_draft_has_the_cost_of_a_direct_create(copies_video: bool) -> None:
+    rates = Rates({"720p": Decimal("0.014"), "1080p": Decimal("0.014")})
+    g = factories.in_status(S.IN_PROGRESS, input={"resolution": "720p", "duration": "5", "draft": True})
+    ratio = Decimal(rates.estimate("1080p", "5")) / rates.estimate("720p", "5")
+
+    def result_of(g: Generation) -> Generation | None:
+        succeeded = Succeeded(factories.output(), billable_units=Decimal(100))
+        return after_result(g, succeeded, (), LATER, rates=rates, copies_video=copies_video)
+
+    of_draft, other = result_of(g), result_of(replace(g, input={**g.input, "draft": False}))
+
+    assert (of_draft and of_draft.direct_cost) == round(1_400_000 * ratio)
+    assert (other and other.direct_cost) is None

@@ -53,3 +53,10 @@ def test_overlap_of_patterns(first: str, second: str, expected: bool) -> None:
 
 def test_matching_of_many_wildcards_is_bounded() -> None:
     assert not patterns.matches("**a" * 100 + "b", "a" * 512)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "wildcards"), [("*", True), ("**:*/**", True), (":", True), ("*a*", False), ("a", False), ("*X", False)]
+)
+def test_pattern_of_wildcards_alone_is_found(pattern: str, wildcards: bool) -> None:
+    assert patterns.is_only_wildcards(pattern) is wildcards
