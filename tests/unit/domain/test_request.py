@@ -518,7 +518,7 @@ def test_metadata_is_sorted_by_key() -> None:
 @pytest.mark.parametrize(
     ("amount", "micro"),
     [("1.5", 1_500_000), ("-1.5", -1_500_000), (-1.5, -1_500_000), (-1, -1_000_000), (2, 2_000_000), ("0", None)]
-    + [(amount, None) for amount in (0, -0.0, "-0", "--1", "-", True, [], None)],
+    + [(amount, None) for amount in list[object]((0, -0.0, "-0", "--1", "-", True, [], None))],
     ids=str,
 )
 def test_signed_money_is_micro_usd(amount: object, micro: int | None) -> None:

@@ -24,8 +24,8 @@ class Outer:
     secret: str | None = field(default=None, repr=False)
     inner: Inner | None = None
     hidden: Inner = field(default=Inner(), repr=False)
-    at: datetime | None = None
     version: int = 1
+    at: datetime | None = None
 
 
 @pytest.mark.parametrize(

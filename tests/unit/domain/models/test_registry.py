@@ -10,6 +10,7 @@ from service.domain.models.loader import ModelsFileError, packaged, with_file
 from service.domain.models.model import Model
 from service.domain.models.registry import SEED, ModelsError
 from service.domain.models.rules import broken_rules
+from service.errors import FieldError
 
 FLASH = "bytedance/seedance-2.5/flash/text-to-video"
 COMPLETION = "bytedance/seedance-2.5/draft/complete"
@@ -164,6 +165,36 @@ RULES: list[tuple[str, dict[str, Any], list[str]]] = [
 @pytest.mark.parametrize(("model_id", "values", "pointers"), RULES)
 def test_rule_broken_names_the_field(model_id: str, values: dict[str, Any], pointers: list[str]) -> None:
     assert [fault.pointer for fault in broken_rules(packaged()[model_id], values)] == pointers
+
+
+@pytest.mark.parametrize(
+    ("values", "fault"),
+    [
+        (
+            {"task": "editing", "duration": "5"},
+            FieldError("/duration", "must be 'auto' with the task 'editing'", "forced_value"),
+        ),
+        (
+            {"task": "extension", "aspect_ratio": "1:1"},
+            FieldError("/aspect_ratio", "must be 'auto' with the task 'extension'", "forced_value"),
+        ),
+        ({"audio_urls": ["a"]}, FieldError("/audio_urls", "needs an image or a video", "audio_alone")),
+        (
+            {"image_urls": ["a"] * 51},
+            FieldError("", "must have at most 50 files in all, has 51", "too_many_files"),
+        ),
+        (
+            {"prompt": "@Image1"},
+            FieldError("/prompt", "names @Image1, but image_urls has 0 files", "missing_reference"),
+        ),
+    ],
+)
+def test_rule_broken_has_its_text(values: dict[str, Any], fault: FieldError) -> None:
+    assert broken_rules(packaged()[REFERENCE], values) == [fault]
+
+
+def test_rule_ignores_values_of_a_wrong_type() -> None:
+    assert broken_rules(packaged()[REFERENCE], {"image_urls": "a" * 60, "prompt": 5, "task": "editing"}) == []
 
 
 NEW = """
