@@ -17,7 +17,7 @@ from service.store.generations import terms
 from service.store.generations.record_keys import idempotency_key, queue_rank
 from service.store.generations.records import dump
 from service.store.money.money import usage_keys, window_keys
-from service.store.redis.client import Redis, Script
+from service.store.redis.client import Argument, Redis, Script
 from service.store.times import score
 from service.store.webhooks import deliveries
 
@@ -90,24 +90,16 @@ class GenerationWriter:
             _SAVE,
             {**_transition_keys(g, events), "fal_request_ids": keys.FAL_REQUEST_IDS},
             {
-                "generation_id": g.id,
-                "version": generation.version,
-                "record": dump(g),
-                "status": g.status,
+                **_transition_arguments(g, before, why),
                 "holds_slot": "1" if g.holds_slot else "",
                 "dispatch_ms": score(due.dispatch),
                 "poll_ms": score(due.poll),
                 "sweep_ms": score(due.sweep),
-                "changes_channel": keys.CHANGES,
-                "tenant_id": g.tenant_id,
                 "rank": queue_rank(g),
                 "request_id": g.request_id if g.status is Status.SUBMITTED and g.request_id else "",
                 "submit_ms": score(g.submitted_at),
-                "reason": why,
-                "pseudonym": g.end_user,
                 "delivery_ms": "" if not events else ids.milliseconds(events[0].created_at),
                 "has_verdict": "1" if g.status is Status.COPYING else "",
-                **terms.changed(g, before),
                 "deliveries": deliveries.delivery_arguments(events),
             },
         )
@@ -143,27 +135,14 @@ class GenerationWriter:
                 "given_up": keys.GIVEN_UP,
             },
             {
-                "generation_id": g.id,
-                "version": generation.version,
-                "record": dump(g),
-                "status": g.status,
+                **_transition_arguments(g, before, why),
+                **_cost_arguments(g, settled=g),
                 "purge_ms": score(due.sweep),
-                "changes_channel": keys.CHANGES,
                 "delivery_ms": ids.milliseconds(now),
-                "model": g.model,
-                "held_cost": g.estimated_cost,
-                "settled_cost": g.actual_cost or 0,
-                "tenant_id": g.tenant_id,
-                "pseudonym": g.end_user,
-                "outcome": outcome(g),
                 "refused_by_policy": "1" if _is_refused_by_policy(g) else "",
-                "of_draft": of_draft(g),
                 "direct_cost": (g.direct_cost or 0) if g.status is Status.SUCCEEDED else 0,
-                "retention_seconds": keys.MONEY_RETENTION_SECONDS,
                 "job_duration_ms": _job_duration(g),
-                "reason": why,
                 "is_verdict": "1" if verdict else "",
-                **terms.changed(g, before),
                 "deliveries": deliveries.delivery_arguments(events),
             },
         )
@@ -197,24 +176,11 @@ class GenerationWriter:
                 **term_keys(g.tenant_id),
             },
             {
-                "generation_id": g.id,
-                "version": before.version,
-                "record": dump(g),
-                "status": g.status,
+                **_transition_arguments(g, before, why),
+                **_cost_arguments(g, settled=before),
                 "now_ms": ids.milliseconds(now),
-                "changes_channel": keys.CHANGES,
-                "model": g.model,
-                "held_cost": g.estimated_cost,
-                "settled_cost": before.actual_cost or 0,
-                "tenant_id": g.tenant_id,
-                "pseudonym": g.end_user,
-                "outcome": outcome(before),
-                "of_draft": of_draft(g),
-                "reason": why,
                 "request_id": g.request_id or "",
                 "submit_ms": score(g.submitted_at or now),
-                "retention_seconds": keys.MONEY_RETENTION_SECONDS,
-                **terms.changed(g, before),
             },
         )
         if won == _REQUEST_ID_TAKEN:
@@ -292,6 +258,33 @@ def _transition_keys(g: Generation, events: Sequence[Delivery]) -> dict[str, str
         "slotless": keys.slotless_of_tenant(g.tenant_id),
         **term_keys(g.tenant_id),
         **deliveries.delivery_keys(g.tenant_id, events),
+    }
+
+
+def _transition_arguments(g: Generation, before: Generation | None, why: str) -> dict[str, Argument]:
+    """Return the arguments that every transition needs. ``g`` has the version that the transition writes."""
+    return {
+        "generation_id": g.id,
+        "version": g.version - 1,
+        "record": dump(g),
+        "status": g.status,
+        "changes_channel": keys.CHANGES,
+        "tenant_id": g.tenant_id,
+        "pseudonym": g.end_user,
+        "reason": why,
+        **terms.changed(g, before),
+    }
+
+
+def _cost_arguments(g: Generation, *, settled: Generation) -> dict[str, Argument]:
+    """Return what the ledger and the usage need. ``settled``: the end whose cost is booked, or is taken back."""
+    return {
+        "model": g.model,
+        "held_cost": g.estimated_cost,
+        "settled_cost": settled.actual_cost or 0,
+        "outcome": outcome(settled),
+        "of_draft": of_draft(g),
+        "retention_seconds": keys.MONEY_RETENTION_SECONDS,
     }
 
 
