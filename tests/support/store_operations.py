@@ -23,6 +23,7 @@ from service.store.generations.indexing import Position
 from service.store.redis.commands import READS
 from service.store.tenants.upload_tickets import UploadTicket
 from service.store.webhooks.deliveries import Caps
+from service.store.webhooks.endpoints import FailureStage
 from service.usecases.webhooks.fanout import test_event as event_of
 from tests.support import factories, tokens
 from tests.support.factories import NOW
@@ -153,7 +154,7 @@ async def _attempt(world: World) -> None:
 async def _announce_decline(world: World) -> None:
     after = world.endpoint.disabled_for("failing", NOW)
     announced = await world.stores.endpoints.announce(
-        world.endpoint, [], now=NOW, retention=MINUTE, after=after, stage=100
+        world.endpoint, [], now=NOW, retention=MINUTE, stage=FailureStage(100, after=after)
     )
     assert announced.won
 

@@ -13,7 +13,7 @@ from service.domain.webhook import Delivery
 from service.domain.webhook_endpoint import MOST_ENDPOINTS, Endpoint, Failures
 from service.domain.work_queue import WorkQueue
 from service.store import keys
-from service.store.redis.client import Redis, Script
+from service.store.redis.client import Argument, Redis, Script
 from service.store.tenants.sealing import Sealer
 from service.store.times import moment, score
 from service.store.webhooks.deliveries import delivery_arguments, delivery_keys
@@ -37,6 +37,18 @@ class Announced:
     refusal: Literal["deliveries_full", "too_many_tests"] | None = None
     """A limit of the tenant is reached. Only tests are refused: other events are owed to the tenant."""
     count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FailureStage:
+    """A stage of the failures of an endpoint, which is announced once."""
+
+    percent: int
+    """Of the time after which they disable the endpoint."""
+    since: datetime | None = None
+    """When the failures began. Nothing is announced if they have ended."""
+    after: Endpoint | None = None
+    """The endpoint that they disable. None: it is unchanged."""
 
 
 class EndpointStore:
@@ -131,16 +143,12 @@ class EndpointStore:
         *,
         now: datetime,
         retention: timedelta,
-        after: Endpoint | None = None,
-        stage: int | None = None,
-        since: datetime | None = None,
+        stage: FailureStage | None = None,
         limits: Limits = _NO_LIMITS,
     ) -> Announced:
-        """Write deliveries that no generation causes, and the endpoint ``after`` its change.
+        """Write deliveries that no generation causes: about a stage of failures, or a test, to which ``limits`` apply.
 
-        ``stage``: the stage of the failures, each of which is announced once. Nothing is written if the endpoint has
-        changed since it was read, or if its failures have not lasted ``since`` then. The ``limits`` of the tenant apply
-        to tests.
+        Nothing is written if the endpoint has changed since it was read.
 
         Raises:
             StoreFull: there is no ``stage`` (a test), and Redis accepts nothing new.
@@ -164,11 +172,9 @@ class EndpointStore:
             {
                 "endpoint_id": read.id,
                 "version": read.version,
-                "after": "" if after is None else self._dump(replace(after, version=read.version + 1)),
-                "stage": "" if stage is None else stage,
+                **self._stage_arguments(read, stage),
                 "now_ms": ids.milliseconds(now),
                 "purge_ms": ids.milliseconds(now + retention),
-                "failing_since_ms": score(since),
                 "deliveries_limit": _limit(limits.stored_deliveries),
                 "tests_limit": _limit(limits.undelivered_tests),
                 "deliveries": delivery_arguments(stored),
@@ -179,6 +185,12 @@ class EndpointStore:
                 return Announced(won=False, refusal=refusal.decode(), count=count)
         won, nudge = reply
         return Announced(bool(won), (WorkQueue.DELIVER,) if nudge else ())
+
+    def _stage_arguments(self, read: Endpoint, stage: FailureStage | None) -> dict[str, Argument]:
+        if stage is None:
+            return dict.fromkeys(("stage", "failing_since_ms", "after"), "")
+        after = "" if stage.after is None else self._dump(replace(stage.after, version=read.version + 1))
+        return {"stage": stage.percent, "failing_since_ms": score(stage.since), "after": after}
 
     def body_of(self, delivery: Delivery) -> str:
         """Return the body that its attempts send."""

@@ -8,7 +8,7 @@ from service.domain.webhook_endpoint import STAGES, Endpoint, Health, Reason
 from service.domain.webhook_endpoint_view import FailingView
 from service.observability import log, metrics
 from service.store.tenants.tenants import TenantStore
-from service.store.webhooks.endpoints import EndpointStore
+from service.store.webhooks.endpoints import EndpointStore, FailureStage
 from service.tasks import Nudger
 from service.usecases.conflicts import LOST, Lost, retry_on_conflict
 from service.usecases.webhooks.fanout import endpoint_events
@@ -74,9 +74,7 @@ class EndpointHealthMonitor:
                 endpoint_events(after, kind, endpoints, now, failing),
                 now=now,
                 retention=tenant.limits.retention or self._retention,
-                after=None if disable is None else after,
-                stage=stage,
-                since=since,
+                stage=FailureStage(stage, since, None if disable is None else after),
             )
             self._nudger.nudge_all(announced.nudges)
             return True if announced.won else LOST

@@ -20,7 +20,7 @@ from service.store import keys
 from service.store.redis.client import Redis
 from service.store.tenants.sealing import Purpose, Sealer
 from service.store.webhooks.deliveries import DeliveryStore
-from service.store.webhooks.endpoints import EndpointStore, queue_name
+from service.store.webhooks.endpoints import EndpointStore, FailureStage, queue_name
 from service.usecases.webhooks.fanout import endpoint_events
 from tests.support import factories
 from tests.support.factories import NOW, SECRET_KEY
@@ -96,7 +96,7 @@ async def test_concurrent_failures_publish_stage_once(runtime: Runtime, racers: 
                 endpoint_events(failing, EventType.FAILING, [failing, other], NOW),
                 now=NOW,
                 retention=DAY,
-                stage=50,
+                stage=FailureStage(50),
             )
             for racer in racers
         )
@@ -105,7 +105,9 @@ async def test_concurrent_failures_publish_stage_once(runtime: Runtime, racers: 
     assert sum(bool(answer.nudges) for answer in answers) == 1
     assert await runtime.redis.execute("ZCARD", keys.endpoint_queue(queue_name(other))) == 1
     disabled = replace(failing, disabled=Disabled("failing", NOW))
-    late = await racers[0].announce(replace(failing, version=7), [], now=NOW, retention=DAY, after=disabled, stage=100)
+    late = await racers[0].announce(
+        replace(failing, version=7), [], now=NOW, retention=DAY, stage=FailureStage(100, after=disabled)
+    )
     assert not late.won, "the endpoint has changed since it was read"
     assert await racers[0].load(owner.id, failing.id) == failing
 
