@@ -2,9 +2,10 @@
 
 from fastapi import APIRouter
 
+from service.api.admin.audit_schemas import AuditProgressView, AuditView
 from service.api.http.audited import AuditedRoute
 from service.api.http.dependencies import ON_CALL, VIEWER, Gateway
-from service.api.schemas import AuditProgressView, AuditView, problems
+from service.api.schemas import problems
 from service.domain.generation_view import rfc3339
 from service.usecases.operations.audit import Progress
 from service.usecases.operations.audit_jobs import Report

@@ -4,11 +4,17 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from service.api.end_user_views import end_user_entry_view, end_user_view, erasure_view
+from service.api.end_user_views import (
+    EndUserList,
+    EndUserView,
+    ErasedView,
+    end_user_entry_view,
+    end_user_view,
+    erasure_view,
+)
 from service.api.http.audited import AuditedRoute, reads_personal_data
 from service.api.http.cursors import LONGEST_NAME_CURSOR, decode_name, page_of
 from service.api.http.dependencies import ADMIN, ON_CALL, EndUserId, Gateway, json_of
-from service.api.schemas import EndUserList, EndUserView, ErasedView
 from service.domain.reason import LONGEST_REASON, ActReason
 from service.domain.request import END_USER_LENGTH
 from service.usecases.trail.recording import note_reason

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
+from service.api.admin.audit_schemas import TraceView
 from service.api.admin.schemas import (
     WEBHOOK_POINTER,
     ApiKeyList,
@@ -25,7 +26,7 @@ from service.api.http.compression import NO_TRANSFORM
 from service.api.http.cursors import decode_cursor, page_of
 from service.api.http.dependencies import ADMIN, ON_CALL, VIEWER, Gateway, json_of, optional_json_of
 from service.api.http.preconditions import IF_MATCH, Version, show_version
-from service.api.schemas import TraceView, problems
+from service.api.schemas import problems
 from service.domain import ids
 from service.domain.reason import SuspensionReason
 from service.domain.tenant import Tenant

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from typing_extensions import TypedDict
 
 from service.api.http.cursors import encode_offset
-from service.api.schemas import FiguresView, figures_view
+from service.api.v1.usage_schemas import FiguresView, figures_view
 from service.domain.described import Date, Timestamp, described
 from service.domain.pricing import usd
 from service.domain.usage import EndUserKind

@@ -10,9 +10,11 @@ from service.api.admin.issuer_schemas import IssuerView
 from service.api.admin.schemas import ApiKeyView, LimitsView, TenantView
 from service.api.admin.usage_views import AccountUsageView, BudgetView
 from service.api.dialects.openai.view import OpenAIVideo
-from service.api.schemas import EndUserView, EstimateView, FiguresView, UsageReportView, UsageView, figures_view
+from service.api.end_user_views import EndUserView
+from service.api.schemas import EstimateView
 from service.api.v1.me import MeView
 from service.api.v1.models import ModelView
+from service.api.v1.usage_schemas import FiguresView, UsageReportView, UsageView, figures_view
 from service.api.v1.webhook_schemas import AttemptView, DeliveryDetailView, DeliveryView, SigningKeyView
 from service.domain.figures import NOTHING
 from service.domain.generation_view import GenerationView, VideoView

@@ -4,11 +4,17 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from service.api.end_user_views import end_user_entry_view, end_user_view, erasure_view
+from service.api.end_user_views import (
+    EndUserList,
+    EndUserView,
+    ErasedView,
+    end_user_entry_view,
+    end_user_view,
+    erasure_view,
+)
 from service.api.http.audited import AuditedRoute
 from service.api.http.cursors import LONGEST_NAME_CURSOR, decode_name, page_of
 from service.api.http.dependencies import EndUserId, Gateway, Manager, Reader, optional_json_of
-from service.api.schemas import EndUserList, EndUserView, ErasedView
 from service.domain.erasure import Erasure
 from service.domain.reason import BlockReason
 from service.domain.request import END_USER_LENGTH

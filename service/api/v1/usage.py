@@ -9,7 +9,7 @@ from service.api.http.accept import NEGOTIATED, preferred
 from service.api.http.cursors import decode_offset, encode_offset
 from service.api.http.dependencies import Gateway, Reader
 from service.api.http.responses import json_response
-from service.api.schemas import UsageDraftsView, UsageEndUser, UsageEndUserList, UsageView, figures_view
+from service.api.v1.usage_schemas import UsageDraftsView, UsageEndUser, UsageEndUserList, UsageView, figures_view
 from service.domain.csv_tables import csv_text, text_cell
 from service.domain.figures import Figures, by_code, by_model
 from service.domain.pricing import usd

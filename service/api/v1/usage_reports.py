@@ -8,8 +8,9 @@ from pydantic import BaseModel, ConfigDict
 
 from service.api.http.cursors import decode_offset
 from service.api.http.dependencies import Gateway, Reader, json_of
-from service.api.schemas import UsageEndUserList, UsageReportView, problems
+from service.api.schemas import problems
 from service.api.v1.usage import end_user_page
+from service.api.v1.usage_schemas import UsageEndUserList, UsageReportView
 from service.domain.described import describe
 from service.domain.generation_view import rfc3339
 from service.domain.usage import UsageReport

@@ -6,8 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from service.api.end_user_views import end_user_entry_view, end_user_view, erasure_view
-from service.api.schemas import EndUserEntryView, EndUserView, ErasedView
+from service.api.end_user_views import (
+    EndUserEntryView,
+    EndUserView,
+    ErasedView,
+    end_user_entry_view,
+    end_user_view,
+    erasure_view,
+)
 from service.cli.ops.session import Command, with_runtime
 from service.cli.ops.tenants import act_reason
 from service.cli.output import Columns, JsonOption, show, show_list

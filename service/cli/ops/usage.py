@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import typer
 
 from service.api.admin.usage_views import budget_view, row_view
-from service.api.schemas import figures_view
+from service.api.v1.usage_schemas import figures_view
 from service.cli.ops.session import Command, refused, with_runtime
 from service.cli.output import Columns, show_list
 from service.domain.operator import Role
