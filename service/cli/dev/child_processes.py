@@ -11,10 +11,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
 _PR_SET_PDEATHSIG: Final = 1
+#: Its thread starts all children. Linux ends a child with the thread that started it, and other threads, such as those
+#: of ``asyncio.to_thread``, end before this process does.
+_SPAWNER: Final = ThreadPoolExecutor(1, "spawner")
 _END_SECONDS: Final = 30.0
 #: A Python process takes a second to start, and twenty on a busy machine.
 _START_SECONDS: Final = 90.0
@@ -46,15 +50,16 @@ class Child:
         self.name = name
         self.log = log
         with log.open("ab") as sink, interrupts_deferred():
-            self.process = subprocess.Popen(  # noqa: S603  (commands of this package)
+            self.process = _SPAWNER.submit(
+                subprocess.Popen,
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=sink if stdout is None else stdout,
                 stderr=sink,
                 env={**os.environ, **(environment or {})},
                 start_new_session=True,  # Ctrl-C reaches the parent only, which ends the children in order
-                preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
-            )
+                preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+            ).result()
 
     @property
     def pid(self) -> int:
@@ -147,5 +152,5 @@ def accepts(port: int) -> bool:
 
 
 def _end_with_parent() -> None:
-    # Runs between fork and exec. The kernel ends the child when its parent ends, also after SIGKILL.
+    # Runs between fork and exec. The kernel ends the child when the thread that started it ends, also after SIGKILL.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
