@@ -13,9 +13,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-import pytest
-
-from tests.support.mutants.report import Report, explanations, write
+from tests.support.mutants.report import Mutant, Report, explanations, write
 
 ROOT: Final = Path(__file__).parents[3]
 _UNIT: Final = Path("tests/unit")
@@ -74,15 +72,14 @@ def main() -> int:
 
     # The other extras do not install mutmut.
     from tests.support.mutants.mutation import MutatedModules
-    from tests.support.mutants.trial import Trials
+    from tests.support.mutants.trial import results
 
     started = time.monotonic()
     report = Report({(entry.module, entry.change): entry.reason for entry in explanations()})
     modules = MutatedModules(ROOT, list(dict.fromkeys(file for path in paths for file in files_of(path))))
     modules.install()
-    code = pytest.main([*_PYTEST, *tests], plugins=[Trials(modules.mutations(), report.add)])
-    if code not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
-        return int(code)
+    for result in results(modules.mutations(), [*_PYTEST, *tests]):
+        report.add(Mutant(result.mutation.module, result.mutation.name, result.status, result.mutation.change))
     return min(1, report.end(seconds=time.monotonic() - started))
 
 

@@ -115,8 +115,20 @@ SECOND, LEEWAY = timedelta(seconds=1), timedelta(seconds=30)
     ("claims", "last", "first", "reason", "detail"),
     [
         ({}, LEEWAY - SECOND, LEEWAY, "expired", "The token has expired."),
-        ({"nbf": 1_799_999_900}, -LEEWAY - 100 * SECOND, -LEEWAY - 101 * SECOND, "not_yet_valid", "nbf"),
-        ({"iat": 1_799_999_900}, -LEEWAY - 100 * SECOND, -LEEWAY - 101 * SECOND, "issued_in_future", "iat"),
+        (
+            {"nbf": 1_799_999_900},
+            -LEEWAY - 100 * SECOND,
+            -LEEWAY - 101 * SECOND,
+            "not_yet_valid",
+            "The token is not valid yet (nbf).",
+        ),
+        (
+            {"iat": 1_799_999_900},
+            -LEEWAY - 100 * SECOND,
+            -LEEWAY - 101 * SECOND,
+            "issued_in_future",
+            "The token was issued in the future (iat).",
+        ),
     ],
 )
 def test_token_times_have_a_leeway(
@@ -124,9 +136,9 @@ def test_token_times_have_a_leeway(
 ) -> None:
     found = parse_token(token(None, claims))
     found.check_times(WHEN + last, LEEWAY)
-    with pytest.raises(TokenFault, match=detail) as raised:
+    with pytest.raises(TokenFault) as raised:
         found.check_times(WHEN + first, LEEWAY)
-    assert raised.value.reason == reason
+    assert (raised.value.reason, raised.value.detail) == (reason, detail)
 
 
 @pytest.mark.parametrize(
