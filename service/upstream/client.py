@@ -9,6 +9,7 @@ import aiohttp
 import httpx
 from yarl import URL
 
+from service.net.authorities import authorities
 from service.observability import metrics, tracing
 from service.upstream.answer_body import AnswerTooLarge, read_body
 from service.upstream.exchange import exchange
@@ -75,6 +76,7 @@ class FalClient:
             follow_redirects=False,
             proxy=self._proxy,
             trust_env=False,
+            verify=authorities(),
         )
         self._reads = open_session(
             headers=self._headers,

@@ -10,6 +10,7 @@ import httpx
 
 from service.domain.dispatch_gate import HOLD_TEXTS, HoldReason
 from service.errors import UpstreamUnavailable
+from service.net.authorities import authorities
 from service.upstream.answer_body import IDENTITY, LARGEST_DOCUMENT, AnswerTooLarge
 from service.upstream.exchange import exchange
 from service.upstream.hosts import FalHosts
@@ -40,7 +41,12 @@ class FalStorage:
         self._key = key
         self._timeout = timeout
         self._http = httpx.AsyncClient(
-            headers=IDENTITY, timeout=timeout, follow_redirects=False, proxy=proxy, trust_env=False
+            headers=IDENTITY,
+            timeout=timeout,
+            follow_redirects=False,
+            proxy=proxy,
+            trust_env=False,
+            verify=authorities(),
         )
 
     async def __aenter__(self) -> Self:
