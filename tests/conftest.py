@@ -25,6 +25,7 @@ import redis as redis_py
 from fastapi import FastAPI
 from hypothesis import HealthCheck
 
+from sandbox.certificate import write_certificate
 from service import gc_tuning
 from service.api import openapi
 from service.api.metrics import metrics_text
@@ -63,7 +64,10 @@ PACKAGED_MODELS = TESTS.parent / "service/domain/models"
 def pytest_configure(config: pytest.Config) -> None:
     """Let xdist use the order of the tests. It would start with the files of most tests, and tests/e2e has few.
 
-    Put the Redis server of this run on PATH. The processes of xdist have the PATH of the first one.
+    Put the Redis server of this run on PATH. The processes of xdist have the environment of the first one.
+
+    Name one certificate as all authorities of this machine: each process of the gateway would load the real ones four
+    times, which takes a tenth of the CPU of its start, and no test connects to a server that they have signed.
     """
     gc_tuning.collect_rarely()  # before the collection: the items of 12,000 tests live until the end
     config.option.loadscopereorder = False
@@ -71,6 +75,7 @@ def pytest_configure(config: pytest.Config) -> None:
         folder = TemporaryDirectory(prefix="redis-server-")
         config.add_cleanup(folder.cleanup)
         redis_choice.put_on_path(Path(folder.name))
+        os.environ["SSL_CERT_FILE"] = str(write_certificate(Path(folder.name))[0])
 
 
 def pytest_report_header() -> str:
