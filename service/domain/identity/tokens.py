@@ -116,8 +116,8 @@ def _check_header(header: Mapping[str, Any]) -> None:
     for extension in ("crit", "b64"):
         if extension in header:
             raise TokenFault("extension", f"The token's header has {extension!r}: no extension is supported.")
-    kind = _optional_text(header, "typ") or "JWT"
-    if kind.lower().removeprefix("application/") not in _TYPES:
+    kind = _optional_text(header, "typ")
+    if kind is not None and kind.lower().removeprefix("application/") not in _TYPES:
         raise TokenFault("type", "The token's header has another 'typ' than JWT.")
 
 
