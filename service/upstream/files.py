@@ -45,8 +45,8 @@ class FalFiles:
         """Yield content type and bytes. The key is not sent: fal's files are public by URL.
 
         Raises:
-            NotAFalUrl: the URL, or its redirect target, is not on a host of fal.
-            FileUnavailable: also while the bytes are read.
+            NotAFalUrl: the URL is not https on a host of fal, nor below a configured URL of fal.
+            FileUnavailable: also while the bytes are read, and for a redirect, which is not followed.
 
         """
         if not self._hosts.own(url):
