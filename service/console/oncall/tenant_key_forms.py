@@ -3,16 +3,12 @@
 from typing import Any, Final
 
 from service.console.inputs import Editing, Input
+from service.console.oncall.tenant_pages import own_path, scopes_input
 from service.console.rendering import moment
-from service.domain.tenant import ApiKey, Scope, Tenant
+from service.domain.tenant import ApiKey, Tenant
 
 OVERLAP: Final = "overlap_seconds"
-_SCOPES: Final = [(scope.value, scope.value) for scope in Scope]
 _DAY: Final = str(24 * 3600)
-
-
-def own_path(tenant: Tenant) -> str:
-    return f"/oncall/tenants/{tenant.id}"
 
 
 def new_key_form(tenant: Tenant) -> Editing:
@@ -21,12 +17,7 @@ def new_key_form(tenant: Tenant) -> Editing:
         back=f"{own_path(tenant)}/keys",
         inputs=(
             Input(name="name", label="Name", hint="For people, at most 100 characters."),
-            Input(
-                name="scopes",
-                label="Scopes",
-                options=_SCOPES,
-                is_multiple=True,
-                chosen=[Scope.GENERATE.value, Scope.READ.value],
+            scopes_input(
                 hint="generate creates, cancels, uploads; read reads; manage changes webhooks, secrets, end users.",
             ),
             Input(name="expires_at", label="Expires at", hint="Like 2026-12-31T00:00:00Z. Empty: never."),

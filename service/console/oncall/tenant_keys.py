@@ -8,7 +8,8 @@ from service.api.admin.schemas import NEW_API_KEY, ROTATION, NewApiKey, Rotation
 from service.console.api_keys import page_of_keys
 from service.console.confirm import Confirmation, confirmation_page
 from service.console.inputs import differences, editing_page, label, refused, shown
-from service.console.oncall.tenant_key_forms import OVERLAP, key_facts, new_key_form, own_path, rotation_form
+from service.console.oncall.tenant_key_forms import OVERLAP, key_facts, new_key_form, rotation_form
+from service.console.oncall.tenant_pages import LIST, own_path, parents, tenant_of
 from service.console.reason import reason_of
 from service.console.rendering import duration, moment
 from service.console.routes import ConsoleRoutes
@@ -20,7 +21,6 @@ from service.errors import Invalid, PreconditionFailed
 from service.usecases.tenants.tenants import NewKey
 
 tenant_keys = ConsoleRoutes()
-_LIST: Final = ("/oncall/tenants", "Tenants and queues")
 _TITLE: Final = "API keys"
 #: Keys that are counted: one command reads them.
 _COUNTED: Final = 100
@@ -29,21 +29,21 @@ _SHOWN_FIELDS: Final = ("name", "scopes")
 
 @tenant_keys.page("/oncall/tenants/{tenant_id}/keys", needs=Role.VIEWER)
 async def list_keys_of_tenant(visit: Visit) -> Page:
-    tenant = await _tenant(visit)
+    tenant = await tenant_of(visit)
     rows, following = await page_of_keys(visit, tenant.id, f"{own_path(tenant)}/keys")
     context = {"tenant": tenant, "keys": rows, "next": following, "may_change": visit.may(Role.ADMIN)}
-    return Page("oncall/keys.html", _TITLE, context, parents=_parents(tenant)[:2])
+    return Page("oncall/keys.html", _TITLE, context, parents=parents(tenant))
 
 
 @tenant_keys.page("/oncall/tenants/{tenant_id}/keys/new", needs=Role.ADMIN)
 async def edit_new_key(visit: Visit) -> Page:
-    tenant = await _tenant(visit)
+    tenant = await tenant_of(visit)
     return editing_page("Create an API key", new_key_form(tenant), parents=_parents(tenant))
 
 
 @tenant_keys.preview("/oncall/tenants/{tenant_id}/keys/preview", needs=Role.ADMIN)
 async def preview_new_key(visit: Visit) -> Page:
-    tenant, form = await _tenant(visit), visit.form
+    tenant, form = await tenant_of(visit), visit.form
     expiry = form.text("expires_at") or None
     text = json.dumps({"name": form.text("name"), "scopes": form.all("scopes"), "expires_at": expiry}).encode()
     try:
@@ -75,14 +75,14 @@ async def create_api_key(visit: Visit) -> Page:
 
 @tenant_keys.page("/oncall/tenants/{tenant_id}/keys/{key_id}/rotate", needs=Role.ADMIN)
 async def edit_rotation_of_key(visit: Visit) -> Page:
-    tenant = await _tenant(visit)
+    tenant = await tenant_of(visit)
     key, _ = await _key(visit, tenant)
     return editing_page("Rotate an API key", rotation_form(tenant, key), parents=_parents(tenant))
 
 
 @tenant_keys.preview("/oncall/tenants/{tenant_id}/keys/{key_id}/rotate/preview", needs=Role.ADMIN)
 async def preview_rotation_of_key(visit: Visit) -> Page:
-    tenant = await _tenant(visit)
+    tenant = await tenant_of(visit)
     key, used = await _key(visit, tenant)
     text = _rotation_text(visit)
     try:
@@ -119,7 +119,7 @@ async def rotate_api_key(visit: Visit) -> Page:
 
 @tenant_keys.page("/oncall/tenants/{tenant_id}/keys/{key_id}/revoke", needs=Role.ADMIN)
 async def confirm_revocation(visit: Visit) -> Page:
-    tenant = await _tenant(visit)
+    tenant = await tenant_of(visit)
     key, used = await _key(visit, tenant)
     confirmation = Confirmation(
         action=f"{own_path(tenant)}/keys/{key.id}/revoke",
@@ -140,11 +140,7 @@ async def revoke_api_key(visit: Visit) -> Redirect:
     reason_of(visit)
     tenant_id = visit.path_params["tenant_id"]
     key = await visit.runtime.tenants.service.revoke_key(tenant_id, visit.path_params["key_id"])
-    return Redirect(f"{_LIST[0]}/{tenant_id}/keys", f"The key {key.id} is revoked.")
-
-
-async def _tenant(visit: Visit) -> Tenant:
-    return await visit.runtime.tenants.service.get(visit.path_params["tenant_id"])
+    return Redirect(f"{LIST[0]}/{tenant_id}/keys", f"The key {key.id} is revoked.")
 
 
 async def _keys(visit: Visit, tenant: Tenant) -> list[tuple[ApiKey, str | None]]:
@@ -161,14 +157,14 @@ def _newest(keys: list[tuple[ApiKey, str | None]]) -> str:
 
 async def _unchanged(visit: Visit) -> Tenant:
     """Return the tenant. Raises PreconditionFailed: a key was created since the preview, for example by a reload."""
-    tenant = await _tenant(visit)
+    tenant = await tenant_of(visit)
     if _newest(await _keys(visit, tenant)) != visit.form.text("newest"):
         raise PreconditionFailed("The tenant has another key since the preview. Read the list of its keys.")
     return tenant
 
 
 def _parents(tenant: Tenant) -> tuple[tuple[str, str], ...]:
-    return (_LIST, (own_path(tenant), tenant.name), (f"{own_path(tenant)}/keys", _TITLE))
+    return (*parents(tenant), (f"{own_path(tenant)}/keys", _TITLE))
 
 
 def _rotation_text(visit: Visit) -> bytes:

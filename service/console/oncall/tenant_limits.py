@@ -8,6 +8,7 @@ from service.api.admin.schemas import TENANT_CHANGE, LimitsBody, TenantChange, l
 from service.api.admin.tenants import changed, check_change
 from service.console.confirm import Confirmation, confirmation_page
 from service.console.inputs import Editing, Input, differences, editing_page, label, refused, shown
+from service.console.oncall.tenant_pages import own_path, parents, tenant_of
 from service.console.reason import reason_of
 from service.console.rendering import money
 from service.console.routes import ConsoleRoutes
@@ -18,7 +19,6 @@ from service.domain.tenant import Tenant
 from service.errors import FieldError, Invalid, Malformed
 
 tenant_limits = ConsoleRoutes()
-_LIST: Final = ("/oncall/tenants", "Tenants and queues")
 _TITLE: Final = "Limits and budgets"
 _FIELDS: Final[dict[str, Any]] = LimitsBody.model_json_schema()["properties"]
 _OF_TENANT: Final = ("name", "require_end_user")
@@ -28,13 +28,13 @@ _NUMBER: Final = re.compile(r"[0-9]{1,15}")
 
 @tenant_limits.page("/oncall/tenants/{tenant_id}/limits", needs=Role.ADMIN)
 async def edit_limits(visit: Visit) -> Page:
-    tenant = await _tenant(visit)
-    return editing_page(_TITLE, _editing(tenant), parents=_parents(tenant))
+    tenant = await tenant_of(visit)
+    return editing_page(_TITLE, _editing(tenant), parents=parents(tenant))
 
 
 @tenant_limits.preview("/oncall/tenants/{tenant_id}/limits/preview", needs=Role.ADMIN)
 async def preview_limits(visit: Visit) -> Page:
-    tenant = await _tenant(visit)
+    tenant = await tenant_of(visit)
     editing = _editing(tenant)
     text = json.dumps(_given(visit, tenant))
     try:
@@ -44,17 +44,17 @@ async def preview_limits(visit: Visit) -> Page:
         changes = _changes(tenant, after)
     except Invalid as error:
         given = refused(editing, visit.form, error)
-        return editing_page(_TITLE, given, parents=_parents(tenant), status=422)
+        return editing_page(_TITLE, given, parents=parents(tenant), status=422)
     confirmation = Confirmation(
-        action=f"{_own(tenant)}/limits",
+        action=f"{own_path(tenant)}/limits",
         button="Change the tenant",
-        back=f"{_own(tenant)}/limits",
+        back=f"{own_path(tenant)}/limits",
         effects=_effects(body),
         facts=await _affected(visit, tenant, after),
         changes=changes,
         hidden=(("body", text), ("version", str(tenant.version))),
     )
-    return confirmation_page(f"Change {tenant.name}", confirmation, parents=_parents(tenant))
+    return confirmation_page(f"Change {tenant.name}", confirmation, parents=parents(tenant))
 
 
 @tenant_limits.action("/oncall/tenants/{tenant_id}/limits", needs=Role.ADMIN)
@@ -66,19 +66,7 @@ async def change_tenant(visit: Visit) -> Redirect:
         raise Malformed("The form is not that of a preview.")
     body = parse(TENANT_CHANGE, visit.form.text("body").encode())
     tenant = await changed(visit.runtime, visit.path_params["tenant_id"], body, versions=frozenset({int(version)}))
-    return Redirect(_own(tenant), f"{tenant.name} is changed.")
-
-
-async def _tenant(visit: Visit) -> Tenant:
-    return await visit.runtime.tenants.service.get(visit.path_params["tenant_id"])
-
-
-def _own(tenant: Tenant) -> str:
-    return f"{_LIST[0]}/{tenant.id}"
-
-
-def _parents(tenant: Tenant) -> tuple[tuple[str, str], ...]:
-    return (_LIST, (_own(tenant), tenant.name))
+    return Redirect(own_path(tenant), f"{tenant.name} is changed.")
 
 
 def _values(tenant: Tenant) -> dict[str, Any]:
@@ -97,8 +85,8 @@ def _changes(before: Tenant, after: Tenant) -> list[tuple[str, str, str]]:
 
 def _editing(tenant: Tenant) -> Editing:
     return Editing(
-        action=f"{_own(tenant)}/limits/preview",
-        back=_own(tenant),
+        action=f"{own_path(tenant)}/limits/preview",
+        back=own_path(tenant),
         inputs=[_input(name, value) for name, value in _values(tenant).items()],
         notes=("An empty field is no limit of the tenant's own. Lists are separated by commas.",),
     )

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from service.api.http.cursors import decode_cursor, encode_cursor
 from service.console.confirm import Confirmation, confirmation_page
+from service.console.oncall.tenant_pages import LIST, own_path, parents, tenant_of
 from service.console.reason import reason_of
 from service.console.rendering import moment
 from service.console.routes import ConsoleRoutes
@@ -20,7 +21,6 @@ from service.errors import NotFound
 from service.usecases.tenants.tenants import Tenants
 
 tenants = ConsoleRoutes()
-_LIST: Final = ("/oncall/tenants", "Tenants and queues")
 _ON_A_PAGE: Final = 50  # one command reads all of them
 
 
@@ -79,21 +79,21 @@ async def show_tenants(visit: Visit) -> Page | Redirect:
     shown = found[:_ON_A_PAGE]
     more = f"/oncall/tenants?cursor={encode_cursor(shown[-1].id)}" if len(found) > _ON_A_PAGE else None
     context = {"tenants": shown, "next": more, "wanted": wanted}
-    return Page("oncall/tenants.html", _LIST[1], context)
+    return Page("oncall/tenants.html", LIST[1], context)
 
 
 @tenants.page("/oncall/tenants/{tenant_id}", needs=Role.VIEWER)
 async def show_tenant(visit: Visit) -> Page:
-    tenant = await _tenant(visit)
+    tenant = await tenant_of(visit)
     rights = {"may_act": visit.may(Role.OPERATOR), "may_change": visit.may(Role.ADMIN)}
     context = {"tenant": tenant, "facts": await _facts(visit, tenant), **rights}
-    return Page("oncall/tenant.html", tenant.name, context, parents=(_LIST,))
+    return Page("oncall/tenant.html", tenant.name, context, parents=(LIST,))
 
 
 @tenants.page("/oncall/tenants/{tenant_id}/{action}", needs=Role.OPERATOR)
 async def confirm_tenant_action(visit: Visit) -> Page:
-    tenant, action, name = await _tenant(visit), _action(visit), visit.path_params["action"]
-    own = f"/oncall/tenants/{tenant.id}"
+    tenant, action, name = await tenant_of(visit), _action(visit), visit.path_params["action"]
+    own = own_path(tenant)
     confirmation = Confirmation(
         action=f"{own}/{name}",
         button=action.title,
@@ -102,7 +102,7 @@ async def confirm_tenant_action(visit: Visit) -> Page:
         facts=[*await _facts(visit, tenant), *await _informed(visit, tenant, name)],
         is_dangerous=name == "suspend",
     )
-    return confirmation_page(f"{action.title}: {tenant.name}", confirmation, parents=(_LIST, (own, tenant.name)))
+    return confirmation_page(f"{action.title}: {tenant.name}", confirmation, parents=parents(tenant))
 
 
 @tenants.action("/oncall/tenants/{tenant_id}/pause", needs=Role.OPERATOR)
@@ -129,11 +129,6 @@ async def _act(visit: Visit, name: str) -> Redirect:
     action, tenant_id = _ACTIONS[name], visit.path_params["tenant_id"]
     tenant = await action.call(visit.runtime.tenants.service, tenant_id, reason_of(visit))
     return Redirect(f"/oncall/tenants/{tenant_id}", f"{tenant.name} {action.done}.")
-
-
-async def _tenant(visit: Visit) -> Tenant:
-    tenant: Tenant = await visit.runtime.tenants.service.get(visit.path_params["tenant_id"])
-    return tenant
 
 
 def _action(visit: Visit) -> _Action:

@@ -95,28 +95,6 @@ async def test_key_of_unknown_tenant_returns_404(operator: httpx.AsyncClient, re
 @pytest.mark.parametrize(
     ("body", "pointer"),
     [
-        ({}, "/name"),
-        ({"name": ""}, "/name"),
-        ({"name": "   "}, "/name"),
-        ({"name": "x" * 101}, "/name"),
-        ({"name": 5}, "/name"),
-        ({"name": "Shop", "webhook_secret": "mine"}, "/webhook_secret"),
-        ({"name": "Shop", "id": "ten_1"}, "/id"),
-    ],
-    ids=str,
-)
-async def test_tenant_invalid_field_returns_422(
-    operator: httpx.AsyncClient, body: dict[str, Any], pointer: str
-) -> None:
-    answer = await operator.post("/admin/v1/tenants", json=body)
-
-    assert answer.status_code == 422
-    assert [fault["pointer"] for fault in answer.json()["errors"]] == [pointer]
-
-
-@pytest.mark.parametrize(
-    ("body", "pointer"),
-    [
         ({"scopes": []}, "/scopes"),
         ({"scopes": ["root"]}, "/scopes/0"),
         ({"scopes": "read"}, "/scopes"),

@@ -132,6 +132,8 @@ async def test_list_tenants_invalid_query_returns_422(operator: httpx.AsyncClien
         ({"name": "a", "require_end_user": 1}, "/require_end_user"),
         ({"name": "a", "limits": []}, "/limits"),
         ({"name": "a", "suspended": True}, "/suspended"),
+        ({"name": "a", "webhook_secret": "mine"}, "/webhook_secret"),
+        ({"name": "a", "id": "ten_1"}, "/id"),
         ({"name": "a", "limits": {"budget": 5}}, "/limits/budget"),
         ([], ""),
     ],
