@@ -108,6 +108,12 @@ def test_token_has_what_its_parts_say() -> None:
     assert bare.expires_at == datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 
 
+@pytest.mark.parametrize("signature", ["AAAX", "AAX8", "AX8A", "_-_-", "AA", "AAA", "AAAA"])
+def test_token_signature_is_any_base64url(signature: str) -> None:
+    text = token(signature=signature)
+    assert parse_token(text).text == text
+
+
 SECOND, LEEWAY = timedelta(seconds=1), timedelta(seconds=30)
 
 
