@@ -74,7 +74,6 @@ def test_key_set_fault_has_its_reason(content: str, fault: str) -> None:
         ({"kty": "RSA", "n": modulus(2047), "e": "AQAB"}, "it has 2047 bits; RSA keys need 2048 to 8192"),
         ({"kty": "RSA", "n": modulus(8193), "e": "AQAB"}, "it has 8193 bits; RSA keys need 2048 to 8192"),
     ],
-    ids=str,
 )
 def test_key_fault_has_its_reason(jwk: Any, fault: str) -> None:
     with pytest.raises(KeySetFault) as raised:

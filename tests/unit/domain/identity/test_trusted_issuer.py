@@ -56,7 +56,6 @@ def test_rule_matches_a_token(rule: dict[str, Any], claims: dict[str, Any], matc
         ({"jwks": None, "jwks_url": "https://a.example"}, {"jwks": None, "jwks_url": "https://b.example"}, False),
         ({"jwks": None}, {"jwks": None}, False),
     ],
-    ids=str,
 )
 def test_rules_overlap_if_one_token_matches_both(first: dict[str, Any], second: dict[str, Any], overlap: bool) -> None:
     one, other = trusted_issuer("ten_1", **first), trusted_issuer("ten_2", **second)
