@@ -122,6 +122,7 @@ def test_stream_state_has_the_queue_position() -> None:
     (moved,) = events_of((g.polled(position=2, logs=()), None), state.id)
 
     assert (moved.kind, moved.data) == ("queue", {"position": 2, "estimated_start_seconds": None, "hold_reason": None})
+    assert moved.id == replace(state.id, queue="2~")
 
 
 def test_stream_skips_dropped_log_lines() -> None:
