@@ -40,7 +40,7 @@ def modulus(bits: int) -> str:
             "it has a private key; give public keys only, and replace that key",
         ),
     ],
-    ids=lambda text: text[:30],
+    ids=["empty", "deep", "number", "no list", "object", "no key", "many keys", "private key"],
 )
 def test_key_set_fault_has_its_reason(content: str, fault: str) -> None:
     with pytest.raises(KeySetFault) as raised:
