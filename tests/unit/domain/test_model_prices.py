@@ -124,6 +124,7 @@ def test_input_seconds_are_billed_as_those_of_the_video(audio: bool, factor: str
     assert FORMULA.estimate("720p", "5", audio=audio, input_seconds=Decimal("7.5")) == math.ceil(exact)
     settled = WITH_VIDEOS.settle("720p", Decimal(100), 2_000_000, audio=audio, video_input=True)
     assert settled == Settlement(int(1_400_000 * Decimal(factor)))
+    assert WITH_VIDEOS.settle("720p", Decimal(100), 2_000_000) == Settlement(1_400_000), "no video unless said"
 
 
 @pytest.mark.parametrize(
@@ -173,6 +174,7 @@ def test_expected_units_include_input_seconds(
         ("auto", units(4) * Decimal("1.02"), None, 4),
         ("auto", units(4) * Decimal("0.91"), None, 15),
         ("auto", units(15) * Decimal("1.03"), None, 15),
+        ("auto", units(3), None, 15),  # shorter than the shortest video
         ("auto", units(17), 10, 8),
     ],
 )
@@ -204,6 +206,7 @@ def test_prices_of_an_unknown_model_are_those_of_the_default() -> None:
     assert prices.default == MILLIONS
     assert (prices.of(other.id), prices.known(other.id)) == (Rates.of(other), Rates.of(other))
     assert (prices.of("a/b"), prices.known("a/b")) == (Rates.of(default), None)
-    expected = Rates.of(other).parts("720p", "5", audio=False, input_seconds=Decimal(2))
-    assert prices.parts(other.id, "720p", "5", False, Decimal(2)) == expected
+    for audio in (True, False):
+        expected = Rates.of(default).parts("720p", "5", audio=audio, input_seconds=Decimal(2))
+        assert prices.parts(MILLIONS, "720p", "5", audio, Decimal(2)) == expected
     assert prices.parts.cache_info().maxsize == 1024
