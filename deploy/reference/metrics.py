@@ -19,8 +19,8 @@ _COUNTED: Final = """\
 ## Counted by each process
 
 Each process counts its own events, so sum them over all processes. With `serve --workers N`, any of the N processes
-shows the sum of all N. The series of a
-tenant stay until the process ends."""
+shows the sum of all N. The series of a tenant are removed 5 to 10 minutes after its deletion; with `--workers N` they
+stay until the process ends."""
 _STATE: Final = """\
 ## Read from Redis
 

@@ -18,24 +18,42 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series fo
 #: Tenants with series of their own in one process: the first of them. Later ones are counted together.
 _MOST_TENANTS: Final = 5_000
 _OTHER_TENANTS: Final = "other"
-_tenants: Final[set[str]] = set()
-
-
-def tenant_label(tenant_id: str) -> str:
-    """Return the label of a tenant's counters. It bounds the series of a process, whatever the number of tenants."""
-    if tenant_id in _tenants:
-        return tenant_id
-    if len(_tenants) >= _MOST_TENANTS:
-        return _OTHER_TENANTS
-    _tenants.add(tenant_id)
-    return tenant_id
-
 
 Metric = TypeVar("Metric", Counter, Histogram)
 
+#: Of each tenant with series of its own: its series, by metric and the labels after the tenant.
+_tenants: Final[dict[str, dict[tuple[Any, ...], Any]]] = {}
+
+
+def tenant_series(metric: Metric, tenant_id: str, *labels: str) -> Metric:
+    """Return a series of a tenant, whose id is the first label. The series of a process are bounded by its tenants.
+
+    It is resolved once: ``labels`` of prometheus-client takes longer than to count.
+    """
+    known = _tenants.get(tenant_id)
+    if known is None:
+        if len(_tenants) >= _MOST_TENANTS:
+            return series(metric, _OTHER_TENANTS, *labels)
+        known = _tenants[tenant_id] = {}
+    found: Metric | None = known.get((metric, *labels))
+    if found is None:
+        found = known[metric, *labels] = metric.labels(tenant_id, *labels)
+    return found
+
+
+def tenants() -> list[str]:
+    """Return the tenants that have series of their own."""
+    return list(_tenants)
+
+
+def forget_tenant(tenant_id: str) -> None:
+    """Remove the series of a tenant, which makes room for another one. Not for metrics that processes share."""
+    for metric, *labels in _tenants.pop(tenant_id, {}):
+        metric.remove(tenant_id, *labels)
+
 
 def series(metric: Metric, *labels: str) -> Metric:
-    """Return a series, which is resolved once: ``labels`` of prometheus-client takes longer than to count."""
+    """Return a series of a metric without a tenant, which is resolved once."""
     found: Metric = _series(metric, *labels)
     return found
 

@@ -22,6 +22,7 @@ from service.usecases.console.login import ConsoleLogin
 from service.usecases.console.sessions import ConsoleSessions
 from service.usecases.lifecycle.transition_service import TransitionService
 from service.usecases.operations import metric_series
+from service.usecases.operations.series_expiry import SeriesExpiry
 from service.usecases.operators.authentication import OperatorAuthenticator
 from service.usecases.operators.operators import Operators
 from service.usecases.tenants.access_tickets import AccessTickets
@@ -131,7 +132,7 @@ async def open_runtime(settings: Settings, *, clock: Callable[[], datetime] | No
     async with open_connections(settings, clock or SystemClock()) as connections:
         runtime = _build(build_core(settings, connections))
         try:
-            async with runtime.generations.refusals.flushing():
+            async with runtime.generations.refusals.flushing(), SeriesExpiry(runtime.stores.tenants).checking():
                 yield runtime
         finally:
             await runtime.tenants.key_sets.close()

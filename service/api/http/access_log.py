@@ -57,4 +57,4 @@ def _count(line: dict[str, Any], seconds: float) -> None:
     if (tenant_id := line.get("tenant")) is not None:
         kind = "read" if method in _READS else "write"
         outcome = "ok" if status < _CLIENT_ERROR else "refused" if status < _SERVER_ERROR else "failed"
-        metrics.series(metrics.TENANT_REQUESTS, metrics.tenant_label(tenant_id), kind, outcome).inc()
+        metrics.tenant_series(metrics.TENANT_REQUESTS, tenant_id, kind, outcome).inc()

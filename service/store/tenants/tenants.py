@@ -216,6 +216,13 @@ class TenantStore:
             name: self._load(record) for name, record in zip(tenant_ids, records, strict=True) if record is not None
         }
 
+    async def existing(self, tenant_ids: Sequence[str]) -> set[str]:
+        """Return those of the tenants that exist."""
+        if not tenant_ids:
+            return set()
+        scores = await self._redis.execute("ZMSCORE", keys.TENANTS, *tenant_ids)
+        return {name for name, score in zip(tenant_ids, scores, strict=True) if score is not None}
+
     async def load(self, tenant_id: str) -> Tenant | None:
         """Return a tenant; None: there is none."""
         record = await self._redis.execute("GET", keys.tenant(tenant_id))

@@ -240,7 +240,7 @@ class GenerationCreator:
         match reply:
             case creation.Created(nudges, position):
                 self._nudger.nudge_all(nudges)
-                metrics.series(metrics.CREATED, metrics.tenant_label(tenant.id)).inc()
+                metrics.tenant_series(metrics.CREATED, tenant.id).inc()
                 metrics.series(metrics.ACCEPTED_BY_MODEL, generation.model).inc()
                 return CreateResult(generation, replayed=False, position=position)
             case creation.Bound(existing, same):
@@ -248,7 +248,7 @@ class GenerationCreator:
             case creation.Unanswered(until_ms):
                 raise ResponsesInFlight(until_ms)
             case refusal:
-                metrics.REFUSED.labels(metrics.tenant_label(tenant.id), refusal_reason(refusal)).inc()
+                metrics.tenant_series(metrics.REFUSED, tenant.id, refusal_reason(refusal)).inc()
                 raise refusal_error(refusal, generation, budgets)
 
     async def _find_replay(self, tenant: Tenant, digest: str | None, fingerprint: str) -> CreateResult | None:
@@ -263,7 +263,7 @@ class GenerationCreator:
             raise IdempotencyMismatch(
                 "This Idempotency-Key was used with another payload; use a new key for a new request."
             )
-        metrics.REPLAYED.labels(metrics.tenant_label(tenant.id)).inc()
+        metrics.tenant_series(metrics.REPLAYED, tenant.id).inc()
         return CreateResult(await self._reader.get(tenant, existing), replayed=True)
 
 

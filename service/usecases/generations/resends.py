@@ -58,7 +58,7 @@ class ResponseReceipt:
                 await self._store.delivered(self._tenant_id, call.digest, self._generation_id)
 
     async def lost(self) -> None:
-        metrics.RESPONSES_LOST.labels(metrics.tenant_label(self._tenant_id)).inc()
+        metrics.tenant_series(metrics.RESPONSES_LOST, self._tenant_id).inc()
         if self._call is not None:
             window = self._call.window
             with self._log_unavailable():
@@ -134,7 +134,7 @@ class ResendDetector:
         except NotFound:  # the generation of the lost response was erased meanwhile
             return self._submission(tenant, None, await self._creator.create(tenant, request, options))
         if result.replayed:
-            metrics.RESENT.labels(metrics.tenant_label(tenant.id)).inc()
+            metrics.tenant_series(metrics.RESENT, tenant.id).inc()
         return self._submission(tenant, call, result)
 
     async def _wait_for_responses(self, tenant_id: str, digest: str, until_ms: int) -> None:

@@ -142,7 +142,7 @@ class TransitionService:
             _trace(before, moved.generation, now)
         log_transition(moved.generation, before.status)
         if dead := sum(event.status is DeliveryStatus.DEAD for event in events):
-            metrics.WEBHOOKS_DEAD_LETTERED.labels(metrics.tenant_label(after.tenant_id)).inc(dead)
+            metrics.tenant_series(metrics.WEBHOOKS_DEAD_LETTERED, after.tenant_id).inc(dead)
         return moved
 
     async def _events(self, after: Generation, now: datetime) -> list[Delivery]:
@@ -182,10 +182,10 @@ def _observe(before: Generation, after: Generation, now: datetime) -> None:
     metrics.STATE_SECONDS.labels(before.public_status).observe(max(0.0, (now - entered).total_seconds()))
     if not after.is_terminal:
         return
-    tenant, code = metrics.tenant_label(after.tenant_id), after.error.code if after.error else ""
-    metrics.FINISHED.labels(tenant, after.status, code).inc()
+    code = after.error.code if after.error else ""
+    metrics.tenant_series(metrics.FINISHED, after.tenant_id, after.status, code).inc()
     metrics.GENERATION_SECONDS.labels(after.status).observe((now - after.created_at).total_seconds())
-    metrics.COST.labels(tenant).inc(after.actual_cost or 0)
+    metrics.tenant_series(metrics.COST, after.tenant_id).inc(after.actual_cost or 0)
     if after.status is not Status.CANCELED:  # the caller ended it: neither good nor bad
         metrics.COMPLETIONS.labels("bad" if after.error and after.error.code not in CALLERS_FAULTS else "good").inc()
 

@@ -63,6 +63,8 @@ _ENDS: Final = (
 #: Tenants of which a gateway has zeros: each has 11 series, and prometheus-client takes 1 ms for 100 lines.
 _NEWEST: Final = 200
 _MOST_ACTIVE: Final = 300
+#: Tenants of the last ``begin_tenants``: a scrape creates the series of the others only.
+_begun: Final[set[str]] = set()
 
 
 @cache
@@ -75,29 +77,34 @@ def begin() -> None:
 
 
 def begin_tenants(tenant_ids: Collection[str], *, active: Iterable[str] = ()) -> None:
-    """Create the series of the newest of these tenants, which are in order of creation, and of the active ones."""
+    """Create the series of the newest of these tenants, which are in order of creation, and of the active ones.
+
+    A deleted tenant may be active for the rest of the month: it gets no series.
+    """
     newest = islice(reversed(tuple(tenant_ids)), _NEWEST)
-    for tenant_id in dict.fromkeys(chain(newest, islice(active, _MOST_ACTIVE))):
-        _begin_tenant(tenant_id)
+    existing = (tenant_id for tenant_id in active if tenant_id in tenant_ids)
+    wanted = set[str]()
+    for tenant_id in chain(newest, islice(existing, _MOST_ACTIVE)):
+        if tenant_id not in _begun and tenant_id not in wanted:
+            _begin_tenant(tenant_id)
+        wanted.add(tenant_id)
+    _begun.clear()
+    _begun.update(wanted)
 
 
-@cache
 def _begin_tenant(tenant_id: str) -> None:
     """Create what a gateway counts of a tenant."""
-    tenant = metrics.tenant_label(tenant_id)
-    metrics.CREATED.labels(tenant)
-    metrics.REPLAYED.labels(tenant)
+    metrics.tenant_series(metrics.CREATED, tenant_id)
+    metrics.tenant_series(metrics.REPLAYED, tenant_id)
     for reason in _REFUSALS:
-        metrics.REFUSED.labels(tenant, reason)
+        metrics.tenant_series(metrics.REFUSED, tenant_id, reason)
     for kind, outcome in product(("read", "write"), ("ok", "refused")):
-        metrics.TENANT_REQUESTS.labels(tenant, kind, outcome)
+        metrics.tenant_series(metrics.TENANT_REQUESTS, tenant_id, kind, outcome)
 
 
-@cache
 def begin_work_of(tenant_id: str) -> None:
     """Create what a worker counts of a tenant, when it submits or polls a generation: before the first one ends."""
-    tenant = metrics.tenant_label(tenant_id)
-    metrics.COST.labels(tenant)
-    metrics.WEBHOOKS_DEAD_LETTERED.labels(tenant)
+    metrics.tenant_series(metrics.COST, tenant_id)
+    metrics.tenant_series(metrics.WEBHOOKS_DEAD_LETTERED, tenant_id)
     for status, code in _ENDS:
-        metrics.FINISHED.labels(tenant, status, code)
+        metrics.tenant_series(metrics.FINISHED, tenant_id, status, code)

@@ -91,7 +91,7 @@ class DeliveryWorker:
             return True
         if isinstance(prepared, Unsendable):
             buried = prepared.delivery.dead_lettered()
-            metrics.WEBHOOKS_DEAD_LETTERED.labels(metrics.tenant_label(buried.tenant_id)).inc()
+            metrics.tenant_series(metrics.WEBHOOKS_DEAD_LETTERED, buried.tenant_id).inc()
             return (await self._save(buried, "")).more
         with _traced(prepared.delivery) as span:
             response = await self._post(prepared, span)
@@ -209,7 +209,7 @@ class DeliveryWorker:
         metrics.WEBHOOK_ATTEMPTS.labels(outcome).inc()
         metrics.WEBHOOK_SECONDS.observe(attempt.latency_ms / 1000)
         # The series exists from the first attempt on.
-        dead_lettered = metrics.WEBHOOKS_DEAD_LETTERED.labels(metrics.tenant_label(delivery.tenant_id))
+        dead_lettered = metrics.tenant_series(metrics.WEBHOOKS_DEAD_LETTERED, delivery.tenant_id)
         dead_lettered.inc(delivery.status is DeliveryStatus.DEAD)
         self._log.info(
             "webhook_attempt",

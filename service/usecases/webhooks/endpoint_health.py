@@ -31,7 +31,7 @@ class EndpointHealthMonitor:
         if stage == STAGES[-1]:
             await self._disable(endpoint, "failing", now, health)
         elif await self._announce(endpoint, EventType.FAILING, now, stage=stage, health=health):
-            metrics.ENDPOINT_WARNINGS.labels(metrics.tenant_label(endpoint.tenant_id), str(stage)).inc()
+            metrics.tenant_series(metrics.ENDPOINT_WARNINGS, endpoint.tenant_id, str(stage)).inc()
             self._log.warning("endpoint_failing", tenant=endpoint.tenant_id, endpoint_id=endpoint.id, percent=stage)
 
     async def gone(self, endpoint: Endpoint, now: datetime) -> None:
@@ -40,7 +40,7 @@ class EndpointHealthMonitor:
 
     async def _disable(self, endpoint: Endpoint, reason: Reason, now: datetime, health: Health) -> None:
         if await self._announce(endpoint, EventType.DISABLED, now, stage=STAGES[-1], health=health, disable=reason):
-            metrics.ENDPOINTS_DISABLED.labels(metrics.tenant_label(endpoint.tenant_id), reason).inc()
+            metrics.tenant_series(metrics.ENDPOINTS_DISABLED, endpoint.tenant_id, reason).inc()
             self._log.warning("endpoint_disabled", tenant=endpoint.tenant_id, endpoint_id=endpoint.id, reason=reason)
 
     async def _announce(

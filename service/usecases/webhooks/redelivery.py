@@ -172,7 +172,7 @@ class DeliveryService:
             raise Unauthenticated(UNKNOWN_KEY)
         self._nudger.nudge_all(reply.nudges)
         if reply.won:
-            metrics.WEBHOOKS_REPLAYED.labels(metrics.tenant_label(delivery.tenant_id)).inc()
+            metrics.tenant_series(metrics.WEBHOOKS_REPLAYED, delivery.tenant_id).inc()
         return reply.won
 
 

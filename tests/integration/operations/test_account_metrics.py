@@ -364,6 +364,7 @@ async def test_tenant_counters_begin_at_zero(runtime: Runtime, scrape: Scrape) -
 
 def test_tenant_series_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[str] = []
+    monkeypatch.setattr(metric_series, "_begun", set())
     monkeypatch.setattr(metric_series, "_begin_tenant", begun.append)
 
     metric_series.begin_tenants([f"ten_{number:05d}" for number in range(1_000)])
@@ -373,6 +374,7 @@ def test_tenant_series_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_active_tenants_have_series_first(monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[str] = []
+    monkeypatch.setattr(metric_series, "_begun", set())
     monkeypatch.setattr(metric_series, "_begin_tenant", begun.append)
 
     metric_series.begin_tenants([f"ten_{number:05d}" for number in range(1_000)], active=["ten_00000", "ten_00999"])
@@ -380,11 +382,15 @@ def test_active_tenants_have_series_first(monkeypatch: pytest.MonkeyPatch) -> No
     assert (len(begun), begun[-1]) == (201, "ten_00000"), "each once"
 
 
-def test_tenant_labels_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics, "_tenants", set())
-    monkeypatch.setattr(metrics, "_MOST_TENANTS", 2)
+def test_known_and_deleted_tenants_begin_no_series(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[str] = []
+    monkeypatch.setattr(metric_series, "_begun", set())
+    monkeypatch.setattr(metric_series, "_begin_tenant", begun.append)
 
-    assert [metrics.tenant_label(each) for each in ("a", "b", "c", "a", "d")] == ["a", "b", "other", "a", "other"]
+    metric_series.begin_tenants(["ten_a"], active=["ten_a", "ten_deleted"])
+    metric_series.begin_tenants(["ten_a", "ten_b"], active=["ten_a", "ten_deleted"])
+
+    assert begun == ["ten_a", "ten_b"]
 
 
 async def test_ends_of_a_tenant_begin_at_zero_with_its_first_submit(scrape: Scrape) -> None:
