@@ -24,6 +24,7 @@ from schemathesis.config import (
     SchemathesisConfig,
 )
 from schemathesis.schemas import BaseSchema
+from schemathesis.transport.requests import ManagedCookiesSession
 
 from service import gc_tuning
 from service.api.openapi.export import document
@@ -159,6 +160,14 @@ def gateway(redis_server: EmbeddedRedis, sandbox_server: str) -> Iterator[Served
             yield running
 
 
+@pytest.fixture(scope="module")
+def session() -> Iterator[ManagedCookiesSession]:
+    """Keep connections. For each call schemathesis would open a session, and search the environment for proxies."""
+    with ManagedCookiesSession() as opened:
+        opened.trust_env = False
+        yield opened
+
+
 @dataclass
 class Worlds:
     """New objects for each operation: some operations delete them, or pause the whole gateway."""
@@ -228,8 +237,10 @@ def _named_as_before(request: pytest.FixtureRequest) -> None:
 
 @operations.parametrize()
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_responses_match_openapi_document(case: schemathesis.Case[Any], worlds: Worlds) -> None:
+def test_responses_match_openapi_document(
+    case: schemathesis.Case[Any], worlds: Worlds, session: ManagedCookiesSession
+) -> None:
     """Each operation is a subtest."""
     world = worlds.of(case.operation.label)
     world.place(case)
-    case.call_and_validate(base_url=world.gateway.url, timeout=SECONDS)
+    case.call_and_validate(base_url=world.gateway.url, session=session, timeout=SECONDS)
