@@ -52,6 +52,7 @@ def test_rates_of_every_model_have_its_price() -> None:
         rates = Rates.of(model)
         assert (rates.per_second, rates.pixels) == (model.price.per_second, model.price.pixels)
         assert (rates.shortest, rates.longest) == (model.shortest_seconds, model.longest_seconds)
+        assert (rates.input_videos, rates.video_input_factor) == (model.input_videos, model.price.video_input_factor)
 
 
 def test_published_price_is_rounded_up() -> None:
