@@ -55,6 +55,13 @@ def test_rates_of_every_model_have_its_price() -> None:
         assert (rates.input_videos, rates.video_input_factor) == (model.input_videos, model.price.video_input_factor)
 
 
+def test_rates_of_a_model_have_its_own_sizes() -> None:
+    model = packaged()[MILLIONS]
+    price = model.price.model_copy(update={"pixels": {"720p": 100}})
+
+    assert Rates.of(model.model_copy(update={"price": price})).pixels == {"720p": 100}
+
+
 def test_published_price_is_rounded_up() -> None:
     rates = Rates({"720p": Decimal("0.000001")}, {"720p": Decimal("0.00000021")})
     assert rates.parts("720p", "5").published == 2, "1.05 micro-USD"
