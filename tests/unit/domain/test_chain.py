@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain.chain import GENESIS, Break, Head, Link, Verified, chained
+from service.domain.trail import ENTRY
+from tests.support import factories
 
 BEFORE = "the hash of the entry before it is another one"
 RECORD = "its record does not have its hash"
@@ -125,6 +127,11 @@ def test_chain_verification_continues_from_the_last_entry() -> None:
 def test_chain_before_the_first_entry_is_genesis() -> None:
     first = replace(LINKS[0], before=OTHER, hash=chained(OTHER, 1, LINKS[0].record))
     assert breaks([first], Head(1, first.hash)) == [Break(1, BEFORE)]
+
+
+def test_link_has_its_entry() -> None:
+    entry = factories.trail_entry(changes={"name": ("a", "b")})
+    assert replace(LINKS[0], record=ENTRY.dump_json(entry)).load() == entry
 
 
 def test_link_has_its_time() -> None:
