@@ -1,17 +1,13 @@
 """The pace of Python's garbage collector, for processes that keep most of their objects until they end."""
 
-import atexit
 import gc
 
 
 def collect_rarely() -> None:
     """Call it first. Objects of imports live until the process ends: to search garbage among them at Python's pace
     takes a tenth of the CPU of a start, and a third of each create with ten thousand keys and tenants in memory.
-
-    Python also searches all objects at the end of a process, for as long as a sixth of a start takes.
     """
     gc.set_threshold(50_000, 50, 100)
-    atexit.register(gc.freeze)
 
 
 def freeze() -> None:
