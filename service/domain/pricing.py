@@ -228,7 +228,7 @@ class Rates:
         return factor * self.video_input_factor if video else factor
 
     def _unit_price(self, rate: Decimal) -> Decimal:
-        return rate if self.unit_tokens == _THOUSAND else rate * self.unit_tokens / _THOUSAND
+        return rate * self.unit_tokens / _THOUSAND
 
     def thousands_of_tokens(self, resolution: str, seconds: Decimal | int) -> Decimal:
         """Return the most thousands of tokens that a video can have."""

@@ -1,5 +1,6 @@
 """Prices of models whose unit, factors or published price differ from Seedance 2.0."""
 
+import itertools
 import math
 from dataclasses import replace
 from decimal import Decimal
@@ -214,7 +215,7 @@ def test_prices_of_an_unknown_model_are_those_of_the_default() -> None:
     assert prices.default == MILLIONS
     assert (prices.of(other.id), prices.known(other.id)) == (Rates.of(other), Rates.of(other))
     assert (prices.of("a/b"), prices.known("a/b")) == (Rates.of(default), None)
-    for audio in (True, False):
-        expected = Rates.of(default).parts("720p", "5", audio=audio, input_seconds=Decimal(2))
-        assert prices.parts(MILLIONS, "720p", "5", audio, Decimal(2)) == expected
+    for model, audio in itertools.product((default, other), (True, False)):
+        expected = Rates.of(model).parts("720p", "5", audio=audio, input_seconds=Decimal(2))
+        assert prices.parts(model.id, "720p", "5", audio, Decimal(2)) == expected
     assert prices.parts.cache_info().maxsize == 1024
