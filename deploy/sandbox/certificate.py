@@ -29,7 +29,11 @@ def write_certificate(folder: Path) -> tuple[Path, Path]:
 
 
 def _certificate(private: ec.EllipticCurvePrivateKey) -> x509.Certificate:
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    serial = x509.random_serial_number()
+    # A name of its own: OpenSSL looks authorities up by name, and finds the wrong one of two with one name.
+    name = x509.Name(
+        [x509.NameAttribute(NameOID.COMMON_NAME, "localhost"), x509.NameAttribute(NameOID.DN_QUALIFIER, f"{serial:x}")]
+    )
     hosts = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")]
     now = datetime.now(UTC)
     return (
@@ -37,7 +41,7 @@ def _certificate(private: ec.EllipticCurvePrivateKey) -> x509.Certificate:
         .subject_name(name)
         .issuer_name(name)
         .public_key(private.public_key())
-        .serial_number(x509.random_serial_number())
+        .serial_number(serial)
         .not_valid_before(now - timedelta(minutes=5))
         .not_valid_after(now + LIFETIME)
         .add_extension(x509.SubjectAlternativeName(hosts), critical=False)

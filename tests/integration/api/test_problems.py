@@ -430,8 +430,8 @@ async def test_problem_500_does_not_affect_next_call(
     assert (await api.post("/v1/generations", json=create_body())).status_code == 202
 
 
-#: Statuses that have tests in other files: uploads, Redis unavailable.
-ELSEWHERE = {"408", "412", "429", "503"}
+#: Statuses that have tests in other files: uploads, videos, Redis unavailable.
+ELSEWHERE = {"408", "412", "416", "429", "503"}
 
 
 def test_problem_every_documented_status_has_a_test(app: FastAPI) -> None:
