@@ -150,6 +150,13 @@ def test_fal_result_of_canceled_is_499() -> None:
     assert ended.headers == {"x-fal-billable-units": "0", "x-fal-error-type": "client_cancelled"}
 
 
+def test_fal_result_of_draft_names_the_generation() -> None:
+    g = factories.in_status(Status.SUCCEEDED)
+    assert g.output is not None
+    draft = replace(g, output=replace(g.output, draft_id="draft-of-fal"))
+    assert fal_view.result(draft).body == {**fal_view.result(g).body, "draft_id": g.id}
+
+
 def test_fal_result_of_erased_is_404() -> None:
     g = replace(factories.in_status(Status.SUCCEEDED), erased=True, output=None)
     assert (fal_view.result(g).status, fal_view.result(g).body) == (404, {"status": "NOT_FOUND"})
