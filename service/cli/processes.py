@@ -4,7 +4,7 @@ import os
 import resource
 import ssl
 import sys
-from contextlib import nullcontext
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn
 
@@ -35,9 +35,12 @@ def serve(
 ) -> None:
     """Run the HTTP gateway. It reads the GATEWAY_* variables."""
     import uvicorn  # noqa: PLC0415
+    from uvicorn.config import STARTUP_FAILURE  # noqa: PLC0415
+    from uvicorn.supervisors import Multiprocess  # noqa: PLC0415
 
     from service import process_memory  # noqa: PLC0415
     from service.api.http.connection_limits import limited  # noqa: PLC0415
+    from service.api.http.listeners import listeners  # noqa: PLC0415
     from service.cli.ops.session import read_settings  # noqa: PLC0415
     from service.observability import log  # noqa: PLC0415
     from service.observability.multiprocess import sharing_metrics  # noqa: PLC0415
@@ -48,28 +51,36 @@ def serve(
     # With several processes, this configures the parent's log.
     log.configure(settings.log_level, secrets=settings.secrets(), log_format=settings.log_format)
     _allow_open_files(settings.connections)
-    with sharing_metrics() if workers > 1 else nullcontext():
-        uvicorn.run(
-            "service.app:from_environment",
-            factory=True,
-            host=host,
-            port=port,
-            workers=workers,
-            ssl_certfile=certificate,
-            ssl_keyfile=certificate_key,
-            loop="uvloop",
-            http=limited(settings.connections),
-            ws="none",
-            timeout_worker_healthcheck=_LONGEST_PAUSE,
-            timeout_keep_alive=int(settings.keep_alive.total_seconds()),
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            date_header=True,
-            proxy_headers=False,  # uvicorn would believe every client on this machine; see GATEWAY_TRUSTED_PROXIES
-            timeout_graceful_shutdown=int(settings.shutdown_grace.total_seconds()),
-        )
+    config = uvicorn.Config(
+        "service.app:from_environment",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        ssl_certfile=certificate,
+        ssl_keyfile=certificate_key,
+        loop="uvloop",
+        http=limited(settings.connections),
+        ws="none",
+        timeout_worker_healthcheck=_LONGEST_PAUSE,
+        timeout_keep_alive=int(settings.keep_alive.total_seconds()),
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        proxy_headers=False,  # uvicorn would believe every client on this machine; see GATEWAY_TRUSTED_PROXIES
+        timeout_graceful_shutdown=int(settings.shutdown_grace.total_seconds()),
+    )
+    if workers > 1:
+        with sharing_metrics():
+            Multiprocess(config, sockets=listeners(config)).run()
+        return
+    server = uvicorn.Server(config)
+    with suppress(KeyboardInterrupt):  # uvicorn raises the signal again after it has stopped
+        server.run(sockets=listeners(config))
+    if not server.started:
+        raise typer.Exit(STARTUP_FAILURE)
 
 
 def _check_certificate(certificate: Path | None, key: Path | None) -> None:
