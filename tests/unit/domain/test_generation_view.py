@@ -1,6 +1,7 @@
 """The generation object of the API: its keys, its types, and what it never contains."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_args, get_type_hints
 
@@ -228,3 +229,23 @@ def test_generation_ended_in_the_queue_of_fal_has_no_queue(end: Callable[[Genera
     waiting = factories.in_status(Status.SUBMITTED).polled(position=3, logs=())
     assert public(waiting)["queue"] == {"position": 3, "estimated_start_seconds": None, "hold_reason": None}
     assert public(end(waiting))["queue"] is None
+
+
+@pytest.mark.parametrize(
+    ("status", "draft_id", "shown"),
+    [
+        (Status.SUCCEEDED, "d-7", {"completable_until": "2026-02-07T09:30:01.000Z"}),
+        (Status.SUCCEEDED, None, {"completable_until": None}),  # fal sent no id of the draft
+        (Status.QUEUED, "d-7", {"completable_until": None}),
+    ],
+)
+def test_view_of_a_draft_has_its_window(status: Status, draft_id: str | None, shown: dict[str, str | None]) -> None:
+    g = factories.in_status(status, input={"draft": True})
+    if g.output is not None:
+        g = replace(g, output=replace(g.output, draft_id=draft_id))
+
+    assert public(g)["draft"] == shown
+
+
+def test_view_of_a_completion_names_its_draft() -> None:
+    assert public(factories.generation(completes="gen_1"))["completes"] == "gen_1"
