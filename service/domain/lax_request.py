@@ -11,7 +11,6 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import from_json
 
 from service.domain.data_uri import is_data_uri
 from service.domain.models.model import REFERENCE_TYPES
@@ -21,6 +20,7 @@ from service.domain.request import (
     SEED_LIMIT,
     CreateGeneration,
     RequestLimits,
+    json_of,
     parse_create,
     parse_fields,
 )
@@ -54,7 +54,7 @@ def parse_lax_create(
     try:
         return LaxCreate(parse_create(body, limits, adapter))
     except Invalid:
-        given = from_json(body)  # valid JSON: anything else is Malformed
+        given = json_of(body)  # valid JSON: anything else is Malformed
         if not isinstance(given, dict):
             raise
     fields, ignored = _normalised(given, limits, request)

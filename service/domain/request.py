@@ -418,7 +418,7 @@ def parse_create(
     try:
         found = parse(adapter or _CREATE, body)
     except Invalid as error:
-        values = None if limits.model is None else from_json(body.removeprefix(BOM_UTF8))
+        values = None if limits.model is None else json_of(body)
         raise _in_words(error, limits, values) from None
     return _within(found, limits)
 
@@ -443,6 +443,11 @@ def _within(request: CreateGeneration, limits: RequestLimits) -> CreateGeneratio
     if faults := limits.faults(request):
         raise Invalid(*faults)
     return request
+
+
+def json_of(body: bytes) -> Any:
+    """Return the value of a body that ``parse`` found to be JSON."""
+    return from_json(body.removeprefix(BOM_UTF8))
 
 
 Body = TypeVar("Body")

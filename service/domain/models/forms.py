@@ -1,17 +1,15 @@
 """Forms of requests: for each enabled model its class and limits. ``model`` in a body selects one."""
 
-from codecs import BOM_UTF8
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Final
 
 from pydantic import TypeAdapter
-from pydantic_core import from_json
 
 from service.domain.models.model import Model
 from service.domain.models.registry import Registry
 from service.domain.models.requests import request_class
-from service.domain.request import CreateGeneration, RequestLimits, parse_create, parse_fields
+from service.domain.request import CreateGeneration, RequestLimits, json_of, parse_create, parse_fields
 from service.domain.tenant import Limits
 from service.errors import FieldError, Invalid
 
@@ -83,7 +81,7 @@ class RequestForms:
         except Invalid as error:
             if all(fault.pointer != _POINTER for fault in error.errors):
                 raise
-        fields = from_json(body.removeprefix(BOM_UTF8))
+        fields = json_of(body)
         return self._named(fields.pop(FIELD), tenant).check(fields, tenant)
 
     def _named(self, name: Any, tenant: Limits) -> RequestForm:

@@ -1,6 +1,7 @@
 """A create in fal's lax form becomes a strict one."""
 
 import json
+from codecs import BOM_UTF8
 from typing import Any
 
 import pytest
@@ -94,6 +95,14 @@ def test_lax_strict_body_is_unchanged() -> None:
     limits = RequestLimits(resolutions=("1080p",), bitrate_modes=("high",))
     lax = parse_lax_create(to_json(FULL_BODY), limits)
     assert (lax.request, lax.ignored) == (parse_create(to_json(FULL_BODY), limits), ())
+
+
+@pytest.mark.parametrize("duration", ["5", 5.0])
+def test_lax_body_may_have_a_byte_order_mark(duration: object) -> None:
+    """Programs on Windows write one in front of a file."""
+    body = BOM_UTF8 + to_json(create_body(duration=duration))
+
+    assert parse_lax_create(body, LIMITS).request == parsed(duration="5")[0]
 
 
 SCALARS = st.one_of(
