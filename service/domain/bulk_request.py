@@ -121,5 +121,4 @@ NEW_BULK_JOB: Final = TypeAdapter(NewBulkJob)
 
 
 def _fault(kind: str, text: str) -> PydanticCustomError:
-    # The two-argument form treats braces as placeholders. The texts here have none.
     return PydanticCustomError(kind, text)

@@ -47,7 +47,6 @@ MAX_COST: Final = Decimal(1_000_000)
 
 
 def _fault(kind: str, text: str) -> PydanticCustomError:
-    # The two-argument form treats braces as placeholders. The texts here have none.
     return PydanticCustomError(kind, text)
 
 

@@ -30,7 +30,6 @@ class ModelsFileError(ValueError):
     def __init__(self, file: str, model: str | None, field: str | None, reason: str) -> None:
         place = ", ".join(part for part in (file, model, field) if part)
         super().__init__(f"{place}: {reason}")
-        self.file, self.model, self.field, self.reason = file, model, field, reason
 
 
 @dataclass(frozen=True, slots=True)

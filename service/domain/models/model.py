@@ -44,7 +44,7 @@ _Alias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9./-]*$")]
 
 
 def _wrong(text: str) -> PydanticCustomError:
-    return PydanticCustomError("definition", text.replace("{", "{{").replace("}", "}}"))
+    return PydanticCustomError("definition", text)
 
 
 class Table(BaseModel):

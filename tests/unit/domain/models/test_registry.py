@@ -261,6 +261,7 @@ BROKEN: list[tuple[str, str]] = [
     (own('price.rates.720p = "-"'), "own.toml, a/b/c: has no rate for 720p"),
     (own('price.rates.720p = "?"'), "own.toml, a/b/c: has no rate for the default resolution 720p"),
     (own('fields.resolution.values = ["480p", "8k"]\nfields.resolution.default = "480p"'), ": has no rate for 8k"),
+    (own('fields.resolution.values = ["480p", "{x}"]\nfields.resolution.default = "480p"'), ": has no rate for {x}"),
     (own('fields.resolution.default = "8k"'), "a/b/c, fields.resolution: the default is no value of the field"),
     (own("fields.duration.seconds = [9, 4]"), "a/b/c, fields.duration: seconds must be two numbers"),
     (own("fields.duration.seconds = [4]"), "a/b/c, fields.duration.seconds"),
