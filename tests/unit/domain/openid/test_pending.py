@@ -28,3 +28,11 @@ def test_login_of_another_cookie_is_none(text: str) -> None:
 def test_login_secret_is_in_no_representation() -> None:
     login = PendingLogin.new()
     assert login.secret not in repr(login)
+
+
+def test_login_values_are_fixed_by_its_secret() -> None:
+    """Computed with openssl. A login that began at one release ends at the next."""
+    login = PendingLogin("x" * 43)
+    assert login.state == "G1Aq3zQkXdeCVqS9ozaqvCP4lOIRJ1lfZRtCvwxqLV8"
+    assert login.nonce == "Ehd_mVS-rE5PjUS5eWLWryM_U8_VFH40lqdFVEH88kE"
+    assert login.code_verifier == "Az1x7hLYyXwAX2qM5VzXh0n4soMkfPOtynw8XVQQosA"

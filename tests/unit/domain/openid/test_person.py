@@ -63,6 +63,8 @@ def test_email_by_pointer_has_to_be_verified_too() -> None:
         ({"name": ["Ann"], "email": "a@example.com"}, "a@example.com"),
         ({"name": "Ann\r\nrole: admin\u202e\x00\u2028end"}, "Ann role: admin end"),
         ({"name": "a" * 5000}, "a" * 100),
+        ({"name": f"{'a' * 99} b"}, "a" * 99),
+        ({}, "unnamed"),
         ({"sub": "248289761001"}, "248289761001"),
         ({"sub": "\u200b"}, "unnamed"),
     ],
