@@ -2,6 +2,6 @@
 
 from service.clock import utc_now
 from service.runtime.build import Runtime, open_runtime
-from service.runtime.consumers import build_schedule
+from service.runtime.core import build_schedule
 
 __all__ = ["Runtime", "build_schedule", "open_runtime", "utc_now"]

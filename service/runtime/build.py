@@ -11,7 +11,8 @@ from service.clock import StoreClock, SystemClock
 from service.config.settings import Settings
 from service.domain.tenant import Limits
 from service.runtime.connections import Connections, open_connections
-from service.runtime.consumers import Core, WorkQueues, build_core
+from service.runtime.consumers import WorkQueues
+from service.runtime.core import Core, build_core
 from service.runtime.generations import GenerationServices, build_generations
 from service.runtime.openid import openid_logins
 from service.runtime.operations import OperationServices, build_operations

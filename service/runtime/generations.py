@@ -10,7 +10,7 @@ from service.media.clips.measurer import Measurer
 from service.media.decoder_slots import DecoderSlots
 from service.media.inspector import Inspector
 from service.observability import metrics
-from service.runtime.consumers import Core
+from service.runtime.core import Core
 from service.upstream.storage import FalStorage
 from service.usecases.generations.admission import Admission
 from service.usecases.generations.byte_limits import ByteLimiter

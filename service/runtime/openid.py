@@ -7,7 +7,7 @@ from service.config.settings import Settings
 from service.domain.openid.person import RoleRules
 from service.domain.operator import Role
 from service.net.openid_fetcher import OpenIdFetcher
-from service.runtime.consumers import Core
+from service.runtime.core import Core
 
 if TYPE_CHECKING:
     from service.usecases.operators.openid import OpenIdLogins

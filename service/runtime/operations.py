@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from service.runtime.consumers import Core
+from service.runtime.core import Core
 from service.store.state.state import StateStore
 from service.upstream.schemas import FalSchemas
 from service.usecases.generations.cancel import GenerationCanceller

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import httpx
 
-from service.runtime import consumers
+from service.runtime import core
 from service.store.generations.generations import GenerationStore
 from service.upstream.client import FalClient
 from service.usecases.lifecycle import dispatch
@@ -80,7 +80,7 @@ def install(crash_points: CrashPoints) -> None:
 
 
 def _shorten_waits() -> None:
-    shorten(consumers, "SUBMIT_MARGIN", 0.5)
+    shorten(core, "SUBMIT_MARGIN", 0.5)
     construct = dispatch.Dispatch.__init__
 
     def constructed(*values: Any, **options: Any) -> None:

@@ -6,7 +6,7 @@ Waits that are minutes in production, since a video takes minutes there, are sec
 import os
 from typing import Final
 
-from service.runtime import consumers
+from service.runtime import core
 from service.usecases.lifecycle import schedule
 from tests.support.chaos.shorter import shorten
 
@@ -16,7 +16,7 @@ SHORT: Final = "HASTY"
 
 
 def install() -> None:
-    shorten(consumers, "SUBMIT_MARGIN", 3)
+    shorten(core, "SUBMIT_MARGIN", 3)
     shorten(schedule, "FIRST_BILL_READ", 12)
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from service.domain.status import Status
-from service.runtime.consumers import build_schedule
+from service.runtime.core import build_schedule
 from service.usecases.lifecycle.poll_pacer import PollPacer
 from tests.support import factories
 from tests.support.factories import NOW
