@@ -4,7 +4,7 @@ from typing import Literal
 
 from typing_extensions import TypedDict
 
-from service.api.v1.webhook_schemas import AttemptView, DeliveryView, attempt_view, delivery_view
+from service.api.v1.delivery_schemas import AttemptView, DeliveryView, attempt_view, delivery_view
 from service.domain.described import Timestamp, described
 from service.domain.generation_view import rfc3339
 from service.domain.webhook import Delivery, without_credentials

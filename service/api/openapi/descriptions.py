@@ -3,7 +3,8 @@
 from typing import Any, Final
 
 from service.api.admin.generation_views import OperatorsGenerationView
-from service.api.v1.webhook_schemas import DeliveryDetailView, DeliveryView, NewEndpointView
+from service.api.v1.delivery_schemas import DeliveryDetailView, DeliveryView
+from service.api.v1.webhook_endpoint_schemas import NewEndpointView
 from service.domain.generation_view import GenerationView
 from service.domain.webhook_endpoint_view import EndpointView
 

@@ -12,10 +12,11 @@ from service.api.admin.usage_views import AccountUsageView, BudgetView
 from service.api.dialects.openai.view import OpenAIVideo
 from service.api.end_user_views import EndUserView
 from service.api.schemas import EstimateView
+from service.api.v1.delivery_schemas import AttemptView, DeliveryDetailView, DeliveryView
 from service.api.v1.me import MeView
 from service.api.v1.models import ModelView
 from service.api.v1.usage_schemas import FiguresView, UsageReportView, UsageView, figures_view
-from service.api.v1.webhook_schemas import AttemptView, DeliveryDetailView, DeliveryView, SigningKeyView
+from service.api.v1.webhook_endpoint_schemas import SigningKeyView
 from service.domain.figures import NOTHING
 from service.domain.generation_view import GenerationView, VideoView
 from service.domain.status import PublicStatus

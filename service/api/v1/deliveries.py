@@ -8,7 +8,7 @@ from service.api.http.audited import AuditedRoute
 from service.api.http.cursors import decode_cursor, encode_cursor, page_of
 from service.api.http.dependencies import Gateway, Manager, Reader, json_of
 from service.api.schemas import problems
-from service.api.v1.webhook_schemas import (
+from service.api.v1.delivery_schemas import (
     DeliveryDetailView,
     DeliveryList,
     ReplayBody,

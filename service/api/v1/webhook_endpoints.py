@@ -12,8 +12,8 @@ from service.api.http.compression import NO_TRANSFORM
 from service.api.http.dependencies import Gateway, Manager, Reader, json_of
 from service.api.http.preconditions import IF_MATCH, Version, show_version
 from service.api.schemas import problems
-from service.api.v1.webhook_schemas import (
-    DeliveryView,
+from service.api.v1.delivery_schemas import DeliveryView, delivery_view
+from service.api.v1.webhook_endpoint_schemas import (
     EndpointBody,
     EndpointChange,
     EndpointList,
@@ -22,7 +22,6 @@ from service.api.v1.webhook_schemas import (
     SecretRotation,
     SecretsView,
     SigningKeyView,
-    delivery_view,
 )
 from service.domain.generation_view import rfc3339
 from service.domain.signing import PUBLIC_PREFIX, SigningKey, public_bytes

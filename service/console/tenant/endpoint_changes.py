@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 
+from service.api.v1.webhook_endpoint_schemas import EndpointBody, EndpointChange, SecretRotation
 from service.api.v1.webhook_endpoints import endpoint_patch, endpoint_spec
-from service.api.v1.webhook_schemas import EndpointBody, EndpointChange, SecretRotation
 from service.console.confirm import Confirmation, confirmation_page
 from service.console.form import Form
 from service.console.inputs import Editing, Input, differences, editing_page, refused
