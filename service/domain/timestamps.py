@@ -4,8 +4,8 @@ import re
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AwareDatetime, BeforeValidator
-from pydantic_core import PydanticKnownError
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from service.errors import FieldError, Invalid
 
@@ -23,8 +23,17 @@ def _written(error: Literal["date_parsing", "datetime_parsing"]) -> BeforeValida
     return BeforeValidator(check)
 
 
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise PydanticCustomError("datetime_range", "is beyond the calendar") from None
+
+
 #: A time with an offset, as RFC 3339 writes it.
 Moment = Annotated[AwareDatetime, _written("datetime_parsing")]
+#: The same as a value in UTC.
+UtcMoment = Annotated[Moment, AfterValidator(_in_utc)]
 #: A day, as RFC 3339 writes it.
 Day = Annotated[date, _written("date_parsing")]
 

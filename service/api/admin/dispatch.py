@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Response
 from typing_extensions import TypedDict
 
-from service.api.admin.schemas import TenantView
+from service.api.admin.tenant_schemas import TenantView
 from service.api.admin.tenants import tenant_answer
 from service.api.http.audited import AuditedRoute
 from service.api.http.dependencies import ON_CALL, VIEWER, Gateway, json_of

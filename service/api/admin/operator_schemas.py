@@ -3,15 +3,15 @@
 from datetime import datetime
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from typing_extensions import TypedDict
 
-from service.api.admin.schemas import Name, in_utc
+from service.api.admin.tenant_schemas import Name
 from service.domain.actor import Actor
 from service.domain.described import Timestamp, describe, described
 from service.domain.generation_view import rfc3339
 from service.domain.operator import Operator, OperatorToken, Role
-from service.domain.timestamps import Moment
+from service.domain.timestamps import UtcMoment
 
 
 class NewOperator(BaseModel):
@@ -39,7 +39,7 @@ class NewOperatorToken(BaseModel):
 
     name: Annotated[str, Field(max_length=100)] = ""
     """What the token is for, 100 characters at most. Default: empty."""
-    expires_at: Annotated[Moment, AfterValidator(in_utc)] | None = None
+    expires_at: UtcMoment | None = None
     """When the token stops working (RFC 3339 with an offset). Default `null`: never."""
 
 

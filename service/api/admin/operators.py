@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
+from service.api.admin.key_schemas import Rotation
 from service.api.admin.operator_schemas import (
     NewOperator,
     NewOperatorToken,
@@ -18,7 +19,6 @@ from service.api.admin.operator_schemas import (
     self_view,
     token_view,
 )
-from service.api.admin.schemas import Rotation
 from service.api.http.audited import AuditedRoute
 from service.api.http.compression import NO_TRANSFORM
 from service.api.http.cursors import decode_cursor, page_of

@@ -6,18 +6,14 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from service.api.admin.audit_schemas import TraceView
-from service.api.admin.schemas import (
+from service.api.admin.key_schemas import ApiKeyList, ApiKeyView, NewApiKey, Rotation, key_view
+from service.api.admin.tenant_schemas import (
     WEBHOOK_POINTER,
-    ApiKeyList,
-    ApiKeyView,
     MonthView,
-    NewApiKey,
     NewTenant,
-    Rotation,
     TenantChange,
     TenantList,
     TenantView,
-    key_view,
     month_view,
     tenant_view,
 )

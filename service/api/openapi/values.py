@@ -7,7 +7,9 @@ from typing import Any, Final
 
 from service.api import example_costs
 from service.api.admin.issuer_schemas import IssuerView
-from service.api.admin.schemas import ApiKeyView, LimitsView, TenantView
+from service.api.admin.key_schemas import ApiKeyView
+from service.api.admin.limits_schemas import LimitsView
+from service.api.admin.tenant_schemas import TenantView
 from service.api.admin.usage_views import AccountUsageView, BudgetView
 from service.api.dialects.openai.view import OpenAIVideo
 from service.api.end_user_views import EndUserView

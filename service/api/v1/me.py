@@ -5,14 +5,8 @@ from typing import Literal
 from fastapi import APIRouter, Request
 from typing_extensions import TypedDict
 
-from service.api.admin.schemas import (
-    LimitsView,
-    PauseView,
-    SuspensionView,
-    limits_view,
-    pause_view,
-    suspension_view,
-)
+from service.api.admin.limits_schemas import LimitsView, limits_view
+from service.api.admin.tenant_schemas import PauseView, SuspensionView, pause_view, suspension_view
 from service.api.http.dependencies import AnyCaller, Gateway
 from service.domain.described import Timestamp, described
 from service.domain.dispatch_gate import HOLD_TEXTS, HoldReason

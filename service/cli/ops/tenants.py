@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from service.api.admin.schemas import (
+from service.api.admin.key_schemas import key_view
+from service.api.admin.limits_schemas import LimitsBody
+from service.api.admin.tenant_schemas import (
     NEW_TENANT,
     TENANT_CHANGE,
     WEBHOOK_POINTER,
-    LimitsBody,
     TenantView,
-    key_view,
     month_view,
     tenant_view,
 )

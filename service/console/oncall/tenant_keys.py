@@ -4,7 +4,7 @@ import json
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from service.api.admin.schemas import NEW_API_KEY, ROTATION, NewApiKey, Rotation, key_view
+from service.api.admin.key_schemas import NEW_API_KEY, ROTATION, NewApiKey, Rotation, key_view
 from service.console.api_keys import page_of_keys
 from service.console.confirm import Confirmation, confirmation_page
 from service.console.inputs import differences, editing_page, label, refused, shown

@@ -4,7 +4,8 @@ import json
 import re
 from typing import Any, Final
 
-from service.api.admin.schemas import TENANT_CHANGE, LimitsBody, TenantChange, limits_view, month_view
+from service.api.admin.limits_schemas import LimitsBody, limits_view
+from service.api.admin.tenant_schemas import TENANT_CHANGE, TenantChange, month_view
 from service.api.admin.tenants import changed, check_change
 from service.console.confirm import Confirmation, confirmation_page
 from service.console.inputs import Editing, Input, differences, editing_page, label, refused, shown

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from service.api.admin.schemas import LimitsBody, limits_view
+from service.api.admin.limits_schemas import LimitsBody, limits_view
 from service.domain.operator import Role
 from service.domain.tenant import Limits, Tenant
 from service.domain.trail import Entry, Outcome

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from service.api.admin.schemas import LimitsBody, TenantChange, limits_view
+from service.api.admin.limits_schemas import LimitsBody, limits_view
+from service.api.admin.tenant_schemas import TenantChange
 from service.domain.tenant import Limits
 from tests.support import factories
 
