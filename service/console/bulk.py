@@ -14,7 +14,7 @@ from service.console.visit import Visit
 from service.domain.bulk import BulkJob, BulkKind
 from service.domain.bulk_request import BULK_PREVIEW, NEW_BULK_JOB, BulkFilterBody, BulkPreviewBody, NewBulkJob
 from service.domain.generation_view import rfc3339
-from service.domain.request import parse
+from service.domain.json_body import parse
 from service.domain.webhook import EventType
 from service.errors import Malformed
 from service.usecases.operations.bulk.preview import Preview

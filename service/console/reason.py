@@ -3,8 +3,8 @@
 import json
 
 from service.console.visit import Visit
+from service.domain.json_body import parse
 from service.domain.reason import REASON
-from service.domain.request import parse
 
 
 def reason_of(visit: Visit) -> str:

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from pydantic_core import PydanticCustomError
 
 from service.domain.described import Date
-from service.domain.request import MoneyOrZero, SignedMoney
+from service.domain.field_types import MoneyOrZero, SignedMoney
 
 _Text = StringConstraints(min_length=1, max_length=500, strip_whitespace=True)
 

@@ -9,8 +9,9 @@ from pydantic_core import PydanticCustomError
 from service.domain.billing import REQUEST_ID
 from service.domain.bulk import MOST_IDS, BulkKind, EndedStatus, LiveStatus
 from service.domain.described import describe
+from service.domain.field_types import METADATA_KEY_LENGTH, METADATA_PAIRS, METADATA_VALUE_LENGTH
 from service.domain.reason import Text
-from service.domain.request import END_USER_LENGTH, METADATA_KEY_LENGTH, METADATA_PAIRS, METADATA_VALUE_LENGTH
+from service.domain.request import END_USER_LENGTH
 from service.domain.timestamps import Moment
 from service.domain.webhook import EventType
 

@@ -13,17 +13,11 @@ from urllib.parse import quote
 from pydantic import TypeAdapter, ValidationError
 
 from service.domain.data_uri import is_data_uri
+from service.domain.field_types import METADATA_PAIRS
+from service.domain.json_body import json_of
 from service.domain.models.model import REFERENCE_TYPES
-from service.domain.request import (
-    HIGHEST_PRIORITY,
-    METADATA_PAIRS,
-    SEED_LIMIT,
-    CreateGeneration,
-    RequestLimits,
-    json_of,
-    parse_create,
-    parse_fields,
-)
+from service.domain.request import HIGHEST_PRIORITY, SEED_LIMIT, CreateGeneration
+from service.domain.request_limits import RequestLimits, parse_create, parse_fields
 from service.errors import Invalid
 
 _DURATION: Final = re.compile(r"0{0,9}([0-9]{1,2})(?:\.0{0,9})? ?(?:s|secs?|seconds?)?")

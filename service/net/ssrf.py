@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, NoReturn
 
 from aiohttp import AddrInfoType
 
-from service.domain.request import IMAGE_URL_LENGTH
+from service.domain.field_types import IMAGE_URL_LENGTH
 from service.net.networks import Address, Network, is_host, is_loopback, is_public, unwrap
 
 __all__ = ["AddressGuard", "AddressRefused", "Network"]

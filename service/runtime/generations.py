@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from service.domain.models.clip_limits import most_bytes
 from service.domain.models.forms import RequestForms
 from service.domain.models.registry import Registry
-from service.domain.request import RequestLimits
+from service.domain.request_limits import RequestLimits
 from service.media.clips.measurer import Measurer
 from service.media.decoder_slots import DecoderSlots
 from service.media.inspector import Inspector

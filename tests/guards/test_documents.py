@@ -11,8 +11,9 @@ import pytest
 from reference import errors, pages, settings, states
 from service.app import create_app
 from service.domain.failure import ErrorCode
+from service.domain.field_types import Resolution
 from service.domain.pricing import Rates
-from service.domain.request import CreateGeneration, Resolution
+from service.domain.request import CreateGeneration
 from service.domain.status import TRANSITIONS, Status
 from tests.guards.repository import ROOT
 from tests.support import factories

@@ -16,8 +16,8 @@ from referencing.jsonschema import DRAFT202012
 
 from service.api.openapi.page import people_document
 from service.config.settings import Settings
+from service.domain.field_types import Resolution
 from service.domain.pricing import Rates
-from service.domain.request import Resolution
 from service.domain.tenant import Scope, Tenant
 from service.domain.webhook import EventType
 from service.errors import GatewayError

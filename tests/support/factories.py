@@ -15,7 +15,8 @@ from service.domain.credential import hash_secret
 from service.domain.failure import Failure
 from service.domain.generation import Due, Generation, LogLine, Output, Video
 from service.domain.operator import Operator, OperatorToken, Role, new_token_text
-from service.domain.request import CreateGeneration, RequestLimits, parse_create
+from service.domain.request import CreateGeneration
+from service.domain.request_limits import RequestLimits, parse_create
 from service.domain.signing import new_secret
 from service.domain.status import Status
 from service.domain.tenant import ApiKey, Tenant, new_key_text

@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from service.domain.field_types import IMAGE_URL_LENGTH
 from service.domain.models import registry
 from service.domain.models.forms import RequestForms
 from service.domain.models.model import REFERENCE_TYPES, InputField, Model
 from service.domain.pricing import PIXELS
-from service.domain.request import IMAGE_URL_LENGTH, RequestLimits
+from service.domain.request_limits import RequestLimits
 
 PROMPT: Final = "sandbox:no-video a cat"
 #: On fal's own CDN, for which the sandbox uses a photo of its own.

@@ -13,8 +13,8 @@ from service.clock import Clock
 from service.domain import end_user
 from service.domain.bulk_request import NEW_BULK_JOB
 from service.domain.generation import Generation
+from service.domain.json_body import parse
 from service.domain.operator import Role
-from service.domain.request import parse
 from service.domain.tenant import Scope, Tenant
 from service.domain.webhook import EventType
 from service.domain.work_queue import WorkQueue

@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from typing_extensions import TypedDict
 
 from service.domain.described import describe, described
+from service.domain.field_types import AnyDuration, OptionalMoney, Resolution, Url
 from service.domain.models.model import ENDPOINT_ID
 from service.domain.pricing import usd
-from service.domain.request import AnyDuration, OptionalMoney, Resolution, Url
 from service.domain.tenant import Limits
 from service.domain.webhook_endpoint import MOST_ENDPOINTS
 

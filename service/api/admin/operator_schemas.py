@@ -6,9 +6,9 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from typing_extensions import TypedDict
 
-from service.api.admin.tenant_schemas import Name
 from service.domain.actor import Actor
 from service.domain.described import Timestamp, describe, described
+from service.domain.field_types import DisplayName
 from service.domain.generation_view import rfc3339
 from service.domain.operator import Operator, OperatorToken, Role
 from service.domain.timestamps import UtcMoment
@@ -17,7 +17,7 @@ from service.domain.timestamps import UtcMoment
 class NewOperator(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra=describe)
 
-    name: Name
+    name: DisplayName
     """Name of the person or program, 1 to 100 characters. It is in each entry of the audit trail."""
     role: Role
     """`viewer` reads, `operator` also acts on generations, tenants and deliveries, `admin` may do everything."""
@@ -28,7 +28,7 @@ class OperatorChange(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra=describe)
 
-    name: Name | None = None
+    name: DisplayName | None = None
     """New name, 1 to 100 characters. Absent: unchanged."""
     role: Role | None = None
     """New role. It acts at once. Absent: unchanged."""

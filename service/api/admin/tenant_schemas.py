@@ -3,23 +3,22 @@
 from dataclasses import replace
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from typing_extensions import TypedDict
 
 from service.api.admin.limits_schemas import LimitsBody, LimitsView, limits_view
 from service.domain.budgets import Standing
 from service.domain.described import Timestamp, describe, described
+from service.domain.field_types import DisplayName
 from service.domain.generation_view import rfc3339
 from service.domain.pricing import usd
 from service.domain.tenant import Tenant
-
-Name = Annotated[str, StringConstraints(min_length=1, max_length=100, strip_whitespace=True)]
 
 
 class NewTenant(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", json_schema_extra=describe)
 
-    name: Name
+    name: DisplayName
     """Name for people, 1 to 100 characters."""
     require_end_user: Annotated[
         bool, Field(description="Refuse creates without `end_user_id` (422). Default `false`.")
@@ -35,7 +34,7 @@ class TenantChange(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", json_schema_extra=describe)
 
-    name: Name | None = None
+    name: DisplayName | None = None
     """New name, 1 to 100 characters. Absent: unchanged."""
     require_end_user: bool | None = None
     """Refuse creates without `end_user_id`. Absent: unchanged."""

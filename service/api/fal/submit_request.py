@@ -14,9 +14,10 @@ from service.api.http.dependencies import caller_of, runtime
 from service.api.http.response_receipt import client_of
 from service.api.v1.generations import check_fields, check_images, idempotency_key, traceparent
 from service.domain.faults import sentence
+from service.domain.field_types import Url
 from service.domain.lax_request import LaxCreate, parse_lax_create
 from service.domain.models.model import Model
-from service.domain.request import CreateGeneration, Url
+from service.domain.request import CreateGeneration
 from service.domain.tenant import Tenant
 from service.errors import (
     DraftExpired,

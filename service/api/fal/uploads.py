@@ -14,7 +14,7 @@ from service.api.http.dependencies import caller_of, runtime
 from service.api.schemas import body_of
 from service.api.v1 import uploads
 from service.domain.described import describe
-from service.domain.request import parse
+from service.domain.json_body import parse
 from service.domain.tenant import Scope
 from service.errors import TooLarge, Unauthenticated
 from service.store.tenants.upload_tickets import UploadTicket

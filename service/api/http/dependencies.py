@@ -21,8 +21,8 @@ from service.api.http.middleware import RAW_PATH
 from service.api.http.queries import check_query
 from service.api.http.request_headers import header
 from service.domain.actor import Actor, ActorKind
+from service.domain.json_body import parse
 from service.domain.operator import Role
-from service.domain.request import parse
 from service.domain.tenant import Scope, Tenant
 from service.errors import Malformed, RateLimited, Unauthenticated
 from service.observability import log

@@ -7,7 +7,7 @@ from fastapi import Query, Request
 from service.api.http.queries import object_parameter
 from service.domain.billing import REQUEST_ID
 from service.domain.failure import ErrorCode
-from service.domain.request import METADATA_KEY_LENGTH, METADATA_PAIRS, METADATA_VALUE_LENGTH
+from service.domain.field_types import METADATA_KEY_LENGTH, METADATA_PAIRS, METADATA_VALUE_LENGTH
 from service.errors import FieldError, Invalid
 
 METADATA: Final = {

@@ -10,7 +10,7 @@ from service.api.schemas import SCHEMA_REFERENCE
 from service.domain.models import registry, schema
 from service.domain.models.forms import RequestForm, RequestForms
 from service.domain.pricing import PIXELS
-from service.domain.request import RequestLimits
+from service.domain.request_limits import RequestLimits
 
 _BODY: Final = "CreateGeneration"
 #: An enumeration of one value is a constant.

@@ -11,8 +11,9 @@ from service.api.schemas import COMPLETE_BODY, problems
 from service.api.v1.generations import IDEMPOTENCY, PREFER, answer_created, idempotency_key, traceparent
 from service.domain import ids
 from service.domain.generation_view import GenerationView
+from service.domain.json_body import parse
 from service.domain.models.forms import RequestForm
-from service.domain.request import CreateGeneration, parse
+from service.domain.request import CreateGeneration
 from service.domain.tenant import Tenant
 from service.errors import FieldError, Invalid, ModelForbidden, NotFound
 from service.runtime import Runtime

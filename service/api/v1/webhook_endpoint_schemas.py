@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
 from service.domain.described import Timestamp, describe, described
-from service.domain.request import Url
+from service.domain.field_types import Url
 from service.domain.webhook import ENDS, EventType
 from service.domain.webhook_endpoint import MOST_HEADERS
 from service.domain.webhook_endpoint_view import EndpointView

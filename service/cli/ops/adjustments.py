@@ -7,8 +7,8 @@ from service.api.admin.adjustments import AdjustmentView, adjusted
 from service.cli.ops.session import Command, with_runtime
 from service.cli.output import show
 from service.domain.adjustment import ADJUSTMENT
+from service.domain.json_body import parse
 from service.domain.operator import Role
-from service.domain.request import parse
 from service.runtime import Runtime
 
 

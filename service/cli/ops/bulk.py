@@ -12,9 +12,9 @@ from service.cli.ops.session import Command, refused, with_runtime
 from service.cli.output import Columns, JsonOption, show, show_list
 from service.domain.bulk import BulkKind
 from service.domain.bulk_request import BULK_PREVIEW, NEW_BULK_JOB
+from service.domain.json_body import parse
 from service.domain.operator import Role
 from service.domain.reason import ACT_REASON
-from service.domain.request import parse
 from service.errors import Invalid
 from service.usecases.trail.recording import current_actor
 

@@ -9,9 +9,9 @@ import typer
 from service.api.admin.dispatch import dispatch_view
 from service.cli.ops.session import Command, refused, with_runtime
 from service.cli.output import show
+from service.domain.json_body import parse
 from service.domain.operator import Role
 from service.domain.reason import REASON
-from service.domain.request import parse
 from service.errors import Invalid
 from service.runtime import Runtime
 

@@ -16,9 +16,9 @@ from service.api.admin.generation_views import (
 from service.cli.ops.session import Command, with_runtime
 from service.cli.output import Columns, JsonOption, show, show_facts, show_list
 from service.domain.failure import ErrorCode
+from service.domain.json_body import parse
 from service.domain.operator import Role
 from service.domain.reason import ACT_REASON
-from service.domain.request import parse
 from service.domain.status import PublicStatus
 from service.domain.timestamps import Moment, in_range
 

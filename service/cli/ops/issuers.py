@@ -9,8 +9,8 @@ import typer
 from service.api.admin.issuer_schemas import NEW_ISSUER, issuer_view
 from service.cli.ops.session import Command, refused, with_runtime
 from service.cli.output import Columns, JsonOption, show, show_list
+from service.domain.json_body import parse
 from service.domain.operator import Role
-from service.domain.request import parse
 from service.domain.tenant import Scope
 from service.errors import Invalid
 

@@ -18,9 +18,9 @@ from service.config.secret_files import SecretFileError
 from service.config.settings import PREFIX, Settings
 from service.config.unknown import unknown_variables
 from service.domain.actor import Actor, ActorKind
+from service.domain.json_body import parse
 from service.domain.models.registry import ModelsError
 from service.domain.operator import Role
-from service.domain.request import parse
 from service.errors import GatewayError, Invalid, StoreUnavailable
 from service.model_registry import registry_of
 

@@ -18,8 +18,8 @@ from service.api.admin.unconfirmed import (
 )
 from service.cli.ops.session import Command, with_runtime
 from service.cli.output import Columns, show, show_list
+from service.domain.json_body import parse
 from service.domain.operator import Role
-from service.domain.request import parse
 from service.runtime import Runtime
 from service.usecases.operations.unconfirmed import Dismissed
 

@@ -13,9 +13,9 @@ from service.console.routes import ConsoleRoutes
 from service.console.visit import Page, Redirect, Visit
 from service.domain import ids
 from service.domain.adjustment import ADJUSTMENT, Adjustment
+from service.domain.json_body import parse
 from service.domain.operator import Role
 from service.domain.pricing import usd
-from service.domain.request import parse
 from service.errors import FieldError, Invalid, Malformed
 from service.usecases.trail.recording import current_actor
 

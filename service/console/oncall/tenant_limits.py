@@ -14,8 +14,8 @@ from service.console.reason import reason_of
 from service.console.rendering import money
 from service.console.routes import ConsoleRoutes
 from service.console.visit import Page, Redirect, Visit
+from service.domain.json_body import parse
 from service.domain.operator import Role
-from service.domain.request import parse
 from service.domain.tenant import Tenant
 from service.errors import FieldError, Invalid, Malformed
 

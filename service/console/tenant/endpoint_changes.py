@@ -16,7 +16,7 @@ from service.console.reason import reason_of
 from service.console.rendering import duration, moment
 from service.console.routes import ConsoleRoutes
 from service.console.visit import Page, Redirect, Visit
-from service.domain.request import parse
+from service.domain.json_body import parse
 from service.domain.signing import SigningKey
 from service.domain.tenant import Scope
 from service.domain.webhook import ENDS, EventType

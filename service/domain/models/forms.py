@@ -6,10 +6,12 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 
+from service.domain.json_body import json_of
 from service.domain.models.model import Model
 from service.domain.models.registry import Registry
 from service.domain.models.requests import request_class
-from service.domain.request import CreateGeneration, RequestLimits, json_of, parse_create, parse_fields
+from service.domain.request import CreateGeneration
+from service.domain.request_limits import RequestLimits, parse_create, parse_fields
 from service.domain.tenant import Limits
 from service.errors import FieldError, Invalid
 

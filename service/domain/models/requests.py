@@ -14,16 +14,11 @@ from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from service.domain import ids
 from service.domain.described import describe
+from service.domain.field_types import FileSource, duration_text, not_blank
 from service.domain.models.model import REFERENCE_TYPES, InputField, MediaLimits, Model
 from service.domain.models.registry import seed
 from service.domain.pricing import Rates
-from service.domain.request import (
-    VIDEO_FIELDS,
-    CreateGeneration,
-    FileSource,
-    duration_text,
-    not_blank,
-)
+from service.domain.request import VIDEO_FIELDS, CreateGeneration
 
 _IMAGE: Final = (
     "A URL that fal can fetch, or the image as a base64 data URI, as in requests of Seedance 2.0. Default: none."

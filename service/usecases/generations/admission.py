@@ -12,7 +12,8 @@ from service.domain.generation_view import rfc3339
 from service.domain.models.model import Model
 from service.domain.models.registry import Registry
 from service.domain.pricing import Parts, Prices, usd
-from service.domain.request import CreateGeneration, RequestLimits
+from service.domain.request import CreateGeneration
+from service.domain.request_limits import RequestLimits
 from service.domain.tenant import Limits, Tenant
 from service.errors import (
     CostRefused,

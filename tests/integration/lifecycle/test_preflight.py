@@ -9,8 +9,8 @@ import pytest
 from aiohttp import web
 
 from service.config.settings import Settings
+from service.domain.field_types import IMAGE_URL_LENGTH
 from service.domain.generation import Generation
-from service.domain.request import IMAGE_URL_LENGTH
 from service.domain.status import Status
 from service.domain.tenant import Tenant
 from service.domain.work_queue import WorkQueue

@@ -9,7 +9,7 @@ from service.api.dialects.models import UnknownModel, form_of
 from service.domain.data_uri import decoded, has_base64, is_data_uri
 from service.domain.models import registry
 from service.domain.models.forms import RequestForms
-from service.domain.request import RequestLimits
+from service.domain.request_limits import RequestLimits
 from service.domain.tenant import Limits
 from service.errors import Invalid
 

@@ -7,7 +7,7 @@ import pytest
 from service.api.dialects import sizes
 from service.domain.models import registry
 from service.domain.models.forms import RequestForms
-from service.domain.request import RequestLimits
+from service.domain.request_limits import RequestLimits
 from service.domain.tenant import Limits
 from service.errors import Invalid
 

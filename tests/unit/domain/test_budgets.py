@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from service.domain.budgets import Budgets, Scope, Standing, day, month, resets_at
+from service.domain.field_types import OptionalMoney
 from service.domain.pricing import usd
-from service.domain.request import OptionalMoney
 
 MONEY: TypeAdapter[int | None] = TypeAdapter(OptionalMoney)
 MOST = 10**12  # a million dollars

@@ -13,7 +13,8 @@ from pydantic_core.core_schema import ErrorType
 from service.api import routes
 from service.api.http.dependencies import JsonBody
 from service.domain.faults import faults_of, sentence
-from service.domain.request import CreateGeneration, parse
+from service.domain.json_body import parse
+from service.domain.request import CreateGeneration
 from service.errors import FieldError, Invalid, Malformed
 
 #: Values of every context that a sentence can name.

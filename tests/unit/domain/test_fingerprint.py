@@ -7,7 +7,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic_core import to_json
 
-from service.domain.request import CreateGeneration, RequestLimits, parse_create
+from service.domain.request import CreateGeneration
+from service.domain.request_limits import RequestLimits, parse_create
 from tests.support.factories import FULL_BODY as FULL
 from tests.support.factories import create_request
 

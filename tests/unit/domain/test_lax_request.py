@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pydantic_core import to_json
 
 from service.domain.lax_request import parse_lax_create
-from service.domain.request import CreateGeneration, RequestLimits, parse_create
+from service.domain.request import CreateGeneration
+from service.domain.request_limits import RequestLimits, parse_create
 from service.errors import GatewayError, Invalid
 from tests.support.factories import FULL_BODY, create_body
 from tests.support.lax_forms import LAX, LEFT_OUT

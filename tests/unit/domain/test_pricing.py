@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.domain.field_types import Duration, Resolution
 from service.domain.pricing import PIXELS, Rates, Settlement, expected_units, usd
-from service.domain.request import Duration, Resolution
 
 PUBLISHED = Rates(
     {"480p": Decimal("0.014"), "720p": Decimal("0.014"), "1080p": Decimal("0.014"), "4k": Decimal("0.008")}

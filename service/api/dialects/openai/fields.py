@@ -10,9 +10,9 @@ from pydantic import TypeAdapter, ValidationError
 from service.api.dialects import images, models, sizes
 from service.api.dialects.refusals import note_names
 from service.api.http.forms import Form
+from service.domain.json_body import parse as parse_body
 from service.domain.models.forms import RequestForm, RequestForms
 from service.domain.request import CreateGeneration
-from service.domain.request import parse as parse_body
 from service.domain.tenant import Limits
 from service.errors import FieldError, Invalid
 

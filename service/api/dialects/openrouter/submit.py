@@ -14,8 +14,9 @@ from service.api.dialects.refusals import note_names
 from service.api.http.bodies import json_body, release_memory
 from service.api.http.dependencies import runtime
 from service.api.v1.generations import check_fields, check_images
+from service.domain.json_body import parse
 from service.domain.models.forms import RequestForms
-from service.domain.request import CreateGeneration, parse
+from service.domain.request import CreateGeneration
 from service.domain.tenant import Limits, Tenant
 from service.errors import ModelForbidden
 from service.runtime import Runtime

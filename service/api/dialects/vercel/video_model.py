@@ -17,7 +17,8 @@ from service.api.http.raw_route import RawRoute
 from service.api.http.response_receipt import client_of
 from service.api.http.responses import json_response
 from service.api.v1.generations import check_fields, check_images, idempotency_key, traceparent
-from service.domain.request import CreateGeneration, parse
+from service.domain.json_body import parse
+from service.domain.request import CreateGeneration
 from service.domain.tenant import Scope, Tenant
 from service.usecases.generations.create import CreateOptions
 

@@ -11,7 +11,8 @@ from service.domain.models.forms import COMPLETES_DRAFTS, RequestForms
 from service.domain.models.model import Model
 from service.domain.models.registry import SEED
 from service.domain.pricing import PIXELS, Prices, Rates
-from service.domain.request import CreateGeneration, RequestLimits, parse_create
+from service.domain.request import CreateGeneration
+from service.domain.request_limits import RequestLimits, parse_create
 from service.domain.tenant import Limits
 from service.errors import FieldError, Invalid, Malformed
 

@@ -11,7 +11,8 @@ from service.domain.lax_request import parse_lax_create
 from service.domain.models import registry
 from service.domain.models.forms import RequestForms
 from service.domain.pricing import PIXELS, Rates
-from service.domain.request import CreateGeneration, RequestLimits
+from service.domain.request import CreateGeneration
+from service.domain.request_limits import RequestLimits
 from service.domain.tenant import Limits
 from service.errors import FieldError, Invalid
 
