@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from service.domain.signing import new_secret, signed_headers
-from service.domain.webhook import ATTEMPTS_KEPT, DeliveryFilter, DeliveryStatus
+from service.domain.webhook import ATTEMPTS_KEPT, DeliveryFilter, DeliveryStatus, without_credentials
 from tests.support import factories
 from tests.support.factories import NOW
 
+MILLISECOND = timedelta(milliseconds=1)
 #: The example of the Standard Webhooks specification.
 SPEC_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 SPEC_ID = "msg_p5jXN8AQM9LWM0D4loKWxJek"
@@ -139,9 +140,10 @@ def test_delivery_keeps_its_newest_attempts() -> None:
     assert delivery.total_attempts == ATTEMPTS_KEPT + 2
 
 
-@pytest.mark.parametrize("name", ["status", "endpoint_id", "generation_id", "event"])
+@pytest.mark.parametrize("name", ["tenant_id", "status", "endpoint_id", "generation_id", "event"])
 def test_delivery_filter_compares_each_field(name: str) -> None:
     own: dict[str, Any] = {
+        "tenant_id": "ten_1",
         "status": DeliveryStatus.DEAD,
         "endpoint_id": "whe_1",
         "generation_id": "gen_1",
@@ -153,6 +155,38 @@ def test_delivery_filter_compares_each_field(name: str) -> None:
     assert DeliveryFilter(**own).takes(factories.delivery(**own))
     assert not DeliveryFilter(**own).takes(factories.delivery(**other))
     assert DeliveryFilter(**{**own, name: None}).takes(factories.delivery(**other))
+
+
+@pytest.mark.parametrize(
+    ("name", "bound", "matches"),
+    [
+        ("created_after", NOW - MILLISECOND, True),
+        ("created_after", NOW, False),
+        ("created_after", NOW + MILLISECOND, False),
+        ("created_before", NOW + MILLISECOND, True),
+        ("created_before", NOW + MILLISECOND / 2, False),  # the same millisecond
+        ("created_before", NOW, False),
+        ("status", DeliveryStatus.PENDING, True),
+        ("status", DeliveryStatus.DEAD, False),
+    ],
+)
+def test_delivery_filter_has_exclusive_bounds(name: str, bound: Any, matches: bool) -> None:
+    both: dict[str, Any] = {"created_after": NOW - MILLISECOND, "created_before": NOW + MILLISECOND, name: bound}
+
+    assert DeliveryFilter(**both).matches(factories.delivery()) is matches
+    assert DeliveryFilter(**{name: bound}).matches(factories.delivery()) is matches
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://user:secret@example.com:8443/hook?token=secret#secret", "https://example.com:8443/hook"),
+        ("https://a@b@example.com/hook", "https://example.com/hook"),
+        ("http://example.com", "http://example.com"),
+    ],
+)
+def test_url_is_shown_without_credentials(url: str, shown: str) -> None:
+    assert without_credentials(url) == shown
 
 
 def test_endpoint_queue_is_of_the_endpoint_or_the_origin() -> None:
