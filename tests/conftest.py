@@ -288,9 +288,9 @@ async def connect(app: FastAPI) -> AsyncIterator[Connect]:
     async with AsyncExitStack() as stack:
 
         async def client(tenant: Tenant | None = None, **key: Any) -> httpx.AsyncClient:
-            tenants = app.state.runtime.tenants.service
-            tenant = tenant or await tenants.create("acme")
-            text = (await tenants.create_key(tenant.id, **key)).text
+            tenants = app.state.runtime.tenants
+            tenant = tenant or await tenants.service.create("acme")
+            text = (await tenants.api_keys.create(tenant.id, **key)).text
             return await stack.enter_async_context(client_of(app, text))
 
         yield client

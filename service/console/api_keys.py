@@ -17,7 +17,7 @@ async def page_of_keys(
     """Return keys with their last use and whether they are valid, and the target of the next page. Raises Invalid."""
     cursor, now = text_of(visit, "cursor"), visit.runtime.clock()
     after = None if cursor is None else decode_text(cursor, lambda text: _ID.fullmatch(text) is not None)
-    found = await visit.runtime.tenants.service.page_of_keys(tenant_id, limit=ROWS + 1, after=after)
+    found = await visit.runtime.tenants.api_keys.page(tenant_id, limit=ROWS + 1, after=after)
     shown = found[:ROWS]
     rows = [(key, used, key.is_valid(now)) for key, used in shown]
     return rows, next_target(visit, path, shown[-1][0].id if len(found) > ROWS else None, ())

@@ -27,6 +27,7 @@ from service.usecases.operations.series_expiry import SeriesExpiry
 from service.usecases.operators.authentication import OperatorAuthenticator
 from service.usecases.operators.operators import Operators
 from service.usecases.tenants.access_tickets import AccessTickets
+from service.usecases.tenants.api_keys import ApiKeys
 from service.usecases.tenants.authentication import Authenticator
 from service.usecases.tenants.end_users import EndUsers
 from service.usecases.tenants.key_sets import KeySets
@@ -55,6 +56,7 @@ class TenantServices:
     """Tenants with their API keys, end users and usage."""
 
     service: Tenants
+    api_keys: ApiKeys
     authenticator: Authenticator
     end_users: EndUsers
     usage: Usage
@@ -148,7 +150,7 @@ def _build(core: Core) -> Runtime:
     reads = ReadLimiter(per_request=settings.reads_per_request, per_tenant=settings.reads_per_tenant, clock=clock)
     key_sets = KeySets(connections.key_sets, clock=clock)
     tokens = TokenAuthenticator(stores.trusted_issuers, key_sets, leeway=settings.jwt_leeway, clock=clock)
-    authenticator = Authenticator(stores.tenants, tokens, stores.rates, reads, clock=clock)
+    authenticator = Authenticator(stores.api_keys, tokens, stores.rates, reads, clock=clock)
     generations, operators, webhooks = build_generations(core), _operators(core), _webhooks(core, tenants)
     return Runtime(
         settings=settings,
@@ -158,6 +160,7 @@ def _build(core: Core) -> Runtime:
         generations=generations,
         tenants=TenantServices(
             service=tenants,
+            api_keys=ApiKeys(stores.api_keys, tenants, clock=clock),
             authenticator=authenticator,
             end_users=EndUsers(stores.end_users, stores.end_user_lists, core.erasure_jobs, core.reads, clock=clock),
             usage=Usage(stores.usage, stores.usage_rows, stores.money, core.reads, clock=clock),

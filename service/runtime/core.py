@@ -133,7 +133,7 @@ def _bulk_jobs(
         kinds,
         Previews(clock=clock),
         Selections(kinds, GenerationFilters(stores.tenants), stores.tenants),
-        Starters(operators, stores.tenants, clock=clock),
+        Starters(operators, stores.api_keys, clock=clock),
         stores.due,
         connections.nudger,
         trail,

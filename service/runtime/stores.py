@@ -32,6 +32,7 @@ from service.store.redis.client import Redis
 from service.store.state.heartbeats import HeartbeatStore
 from service.store.state.status import StatusStore
 from service.store.state.stored_bytes import StoredBytesStore
+from service.store.tenants.api_keys import ApiKeyStore
 from service.store.tenants.end_user_lists import EndUserLists
 from service.store.tenants.end_users import EndUserStore
 from service.store.tenants.erasures import ErasureStore
@@ -106,6 +107,7 @@ class Stores:
         self.response_receipts = ResponseReceiptStore(redis)
         secret_keys = settings.secret_keys()
         self.tenants = TenantStore(redis, Sealer(secret_keys, Purpose.TENANTS))
+        self.api_keys = ApiKeyStore(redis, self.tenants)
         self.trusted_issuers = TrustedIssuerStore(redis, self.tenants)
         self.endpoints = EndpointStore(redis, Sealer(secret_keys, Purpose.ENDPOINTS))
         self.receivers = ReceiverStore(redis, self.endpoints)

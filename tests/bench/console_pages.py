@@ -63,7 +63,7 @@ async def measured(url: str, *, rows: int, tenants: int, reads: int) -> dict[str
         history = await large_history.fill(runtime, url, rows=rows, tenants=tenants)
         added = await console_rows.add(runtime, url, history.tenant, rows=_ROWS)
         values = added.values(history.tenant, runtime.clock())
-        key = (await runtime.tenants.service.create_key(history.tenant.id)).key
+        key = (await runtime.tenants.api_keys.create(history.tenant.id)).key
         async with (
             browser_of(app, await operator_subject(app, Role.ADMIN)) as operator,
             browser_of(app, Subject(ActorKind.API_KEY, key.id)) as tenant,

@@ -114,4 +114,4 @@ async def _tenants(settings: Settings, count: int) -> list[str]:
         made = [
             await runtime.tenants.service.create(f"tenant {n}", Limits(monthly_budget=10**12)) for n in range(count)
         ]
-        return [(await runtime.tenants.service.create_key(tenant.id)).text for tenant in made]
+        return [(await runtime.tenants.api_keys.create(tenant.id)).text for tenant in made]

@@ -90,7 +90,7 @@ async def _tenants(settings: Settings, count: int) -> Sequence[str]:
 
         async def one(number: int) -> str:
             tenant = await runtime.tenants.service.create(f"tenant {number}", _LIMITS)
-            return (await runtime.tenants.service.create_key(tenant.id)).text
+            return (await runtime.tenants.api_keys.create(tenant.id)).text
 
         return [
             key for start in range(0, count, 500) for key in await asyncio.gather(*map(one, range(start, start + 500)))

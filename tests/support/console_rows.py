@@ -89,7 +89,7 @@ async def add(runtime: Runtime, url: str, tenant: Tenant, *, rows: int) -> Rows:
     spec = EndpointSpec("http://127.0.0.1:8080/hook", tuple(EventType), "", None, ed25519=True, enabled=True)
     while len(endpoints) < MOST_ENDPOINTS:
         endpoints.append((await runtime.webhooks.endpoints.create(tenant, spec)).id)
-    key_id = (await runtime.tenants.service.create_key(tenant.id)).key.id
+    key_id = (await runtime.tenants.api_keys.create(tenant.id)).key.id
     own = Actor(kind=ActorKind.API_KEY, id=key_id, name="a key", tenant_id=tenant.id)
     jobs = {keys.BULK_JOBS: await _begin_bulk_job(runtime, tenant, actor)}
     jobs[keys.bulk_jobs_of_tenant(tenant.id)] = await _begin_bulk_job(runtime, tenant, own)

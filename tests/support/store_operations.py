@@ -168,7 +168,7 @@ async def _suspend(world: World) -> None:
 
 
 async def _revoke(world: World) -> None:
-    assert await world.stores.tenants.update_key(replace(world.key, revoked_at=NOW))
+    assert await world.stores.api_keys.update(replace(world.key, revoked_at=NOW))
 
 
 async def _insert_token(world: World) -> None:
@@ -298,15 +298,13 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "submissions.unmark_lost": Operation(lambda w: w.stores.submissions.unmark_lost(w.given_up.id)),
     "submissions.trim": Operation(lambda w: w.stores.submissions.trim(NOW), waits=False),
     "tenants.insert": Operation(lambda w: w.stores.tenants.insert(factories.tenant()), "refused"),
-    "tenants.insert_key": Operation(
-        lambda w: w.stores.tenants.insert_key(factories.api_key(w.tenant.id)[0]), "refused"
-    ),
+    "api_keys.insert": Operation(lambda w: w.stores.api_keys.insert(factories.api_key(w.tenant.id)[0]), "refused"),
     "trusted_issuers.insert": Operation(
         lambda w: w.stores.trusted_issuers.insert(tokens.trusted_issuer(w.tenant.id)), "refused"
     ),
     "trusted_issuers.delete": Operation(lambda w: w.stores.trusted_issuers.delete(w.issuer)),
     "tenants.update": Operation(_suspend),
-    "tenants.update_key": Operation(_revoke),
+    "api_keys.update": Operation(_revoke),
     "tenants.delete": Operation(lambda w: w.stores.tenants.delete(w.tenant, now=NOW)),
     "refusals.add": Operation(
         lambda w: w.stores.refusals.add(w.tenant.id, day(NOW), {("queue_full", "eu_1"): 2}), waits=False
@@ -335,7 +333,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "upload_tickets.issue": Operation(lambda w: w.stores.upload_tickets.issue(_TICKET), "refused"),
     "upload_tickets.take": Operation(_take_ticket),
     "measurements.save": Operation(lambda w: w.stores.measurements.save(w.tenant.id, "https://a.example", _CLIP)),
-    "tenants.note_use": Operation(lambda w: w.stores.tenants.note_use(w.key.id, "2026-01-31T09:30Z"), waits=False),
+    "api_keys.note_use": Operation(lambda w: w.stores.api_keys.note_use(w.key.id, "2026-01-31T09:30Z"), waits=False),
 }
 
 

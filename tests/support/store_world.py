@@ -61,7 +61,7 @@ async def build_world(redis: Redis, settings: Settings) -> World:
     owner = factories.tenant(limits=Limits(requests_per_minute=60))
     assert await stores.tenants.insert(owner)
     key, _ = factories.api_key(owner.id)
-    assert await stores.tenants.insert_key(key)
+    assert await stores.api_keys.insert(key)
     issuer = tokens.trusted_issuer(owner.id)
     assert await stores.trusted_issuers.insert(issuer) == "inserted"
     endpoint = await stores.endpoints.put(fresh_endpoint(owner))

@@ -142,7 +142,7 @@ async def _of(made: Awaitable[Any]) -> str:
 
 
 async def _key(scene: Scene) -> str:
-    return (await scene.runtime.tenants.service.create_key((await scene.tenant()).id)).key.id
+    return (await scene.runtime.tenants.api_keys.create((await scene.tenant()).id)).key.id
 
 
 async def _token(scene: Scene) -> str:

@@ -2,22 +2,22 @@
 
 from service.domain.tenant import Tenant
 from service.runtime import Runtime
-from service.usecases.tenants.tenants import NewKey
+from service.usecases.tenants.api_keys import NewKey
 from tests.support.factories import Clock
 
 
 async def make_void(runtime: Runtime, clock: Clock, tenant: Tenant, key: NewKey, how: str) -> None:
     """Revoke or expire the key, or suspend or delete its tenant."""
-    tenants = runtime.tenants.service
+    tenants = runtime.tenants
     match how:
         case "revoked":
-            await tenants.revoke_key(tenant.id, key.key.id)
+            await tenants.api_keys.revoke(tenant.id, key.key.id)
         case "expired":
             assert key.key.expires_at is not None
             clock.advance(key.key.expires_at - clock())
         case "suspended":
-            await tenants.suspend(tenant.id)
+            await tenants.service.suspend(tenant.id)
         case "deleted":
-            await tenants.delete(tenant.id, drain=False)
+            await tenants.service.delete(tenant.id, drain=False)
         case _:
             raise AssertionError(how)

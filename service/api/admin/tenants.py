@@ -148,7 +148,7 @@ async def delete_tenant(
 async def create_api_key(
     gateway: Gateway, body: Annotated[NewApiKey, json_of(NewApiKey)], tenant_id: str
 ) -> ApiKeyView:
-    new = await gateway.tenants.service.create_key(
+    new = await gateway.tenants.api_keys.create(
         tenant_id, name=body.name, scopes=tuple(body.scopes), expires_at=body.expires_at
     )
     return key_view(new.key, text=new.text)
@@ -161,7 +161,7 @@ async def create_api_key(
     description="Names, scopes and times. Never the keys, which are stored as hashes.",
 )
 async def list_api_keys(gateway: Gateway, tenant_id: str) -> ApiKeyList:
-    found = await gateway.tenants.service.list_keys(tenant_id)
+    found = await gateway.tenants.api_keys.of_tenant(tenant_id)
     return {"object": "list", "data": [key_view(key, last_used_at=used) for key, used in found]}
 
 
@@ -178,7 +178,7 @@ async def rotate_api_key(
     gateway: Gateway, body: Annotated[Rotation, json_of(Rotation)], tenant_id: str, key_id: str
 ) -> ApiKeyView:
     overlap = timedelta(seconds=body.overlap_seconds)
-    new = await gateway.tenants.service.rotate_key(tenant_id, key_id, overlap=overlap)
+    new = await gateway.tenants.api_keys.rotate(tenant_id, key_id, overlap=overlap)
     return key_view(new.key, text=new.text)
 
 
@@ -190,7 +190,7 @@ async def rotate_api_key(
     responses=problems(412),
 )
 async def revoke_api_key(gateway: Gateway, tenant_id: str, key_id: str) -> ApiKeyView:
-    return key_view(await gateway.tenants.service.revoke_key(tenant_id, key_id))
+    return key_view(await gateway.tenants.api_keys.revoke(tenant_id, key_id))
 
 
 @router.get(

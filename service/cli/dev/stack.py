@@ -237,7 +237,7 @@ class Stack:
         async with open_runtime(self.settings) as runtime:
             found = [tenant for tenant in await runtime.tenants.service.page() if tenant.name == _TENANT]
             tenant = found[0] if found else await runtime.tenants.service.create(_TENANT)
-            self.api_key = (await runtime.tenants.service.create_key(tenant.id, name="up")).text
+            self.api_key = (await runtime.tenants.api_keys.create(tenant.id, name="up")).text
             self.tenant_id, self.webhook_secret = tenant.id, tenant.webhook_secret
             actor = Actor(kind=ActorKind.LOCAL, name=local_user(), role=Role.ADMIN)
             async with runtime.trail.act(actor, "create_login_link"):

@@ -207,14 +207,14 @@ def create_key(
     """Create an API key and print it. It cannot be shown again."""
     scopes = tuple(scope or Scope)
     act = _act("create_api_key", tenant_id)
-    new = with_runtime(lambda runtime: runtime.tenants.service.create_key(tenant_id, name=name, scopes=scopes), act=act)
+    new = with_runtime(lambda runtime: runtime.tenants.api_keys.create(tenant_id, name=name, scopes=scopes), act=act)
     show(key_view(new.key, text=new.text))
 
 
 @keys.command("list")
 def list_keys(tenant_id: _TenantId, as_json: JsonOption = False) -> None:  # noqa: FBT002
     """List a tenant's API keys without their secrets."""
-    found = with_runtime(lambda runtime: runtime.tenants.service.list_keys(tenant_id))
+    found = with_runtime(lambda runtime: runtime.tenants.api_keys.of_tenant(tenant_id))
     show_list((key_view(key, last_used_at=used) for key, used in found), _KEY_COLUMNS, as_json=as_json)
 
 
@@ -227,7 +227,7 @@ def rotate_key(
     """Replace a key: create and print a successor with the same name and scopes; the old key expires later."""
     overlap = timedelta(hours=overlap_hours)
     act = _act("rotate_api_key", tenant_id, target=key_id)
-    new = with_runtime(lambda runtime: runtime.tenants.service.rotate_key(tenant_id, key_id, overlap=overlap), act=act)
+    new = with_runtime(lambda runtime: runtime.tenants.api_keys.rotate(tenant_id, key_id, overlap=overlap), act=act)
     show(key_view(new.key, text=new.text))
 
 
@@ -235,7 +235,7 @@ def rotate_key(
 def revoke_key(tenant_id: _TenantId, key_id: _KeyId) -> None:
     """Revoke a key: every gateway refuses it within a second."""
     act = _act("revoke_api_key", tenant_id, target=key_id)
-    show(key_view(with_runtime(lambda runtime: runtime.tenants.service.revoke_key(tenant_id, key_id), act=act)))
+    show(key_view(with_runtime(lambda runtime: runtime.tenants.api_keys.revoke(tenant_id, key_id), act=act)))
 
 
 def rotate_secret_key() -> None:

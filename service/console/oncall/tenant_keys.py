@@ -18,7 +18,7 @@ from service.domain.json_body import parse
 from service.domain.operator import Role
 from service.domain.tenant import ApiKey, Tenant
 from service.errors import Invalid, PreconditionFailed
-from service.usecases.tenants.tenants import NewKey
+from service.usecases.tenants.api_keys import NewKey
 
 tenant_keys = ConsoleRoutes()
 _TITLE: Final = "API keys"
@@ -68,8 +68,8 @@ async def create_api_key(visit: Visit) -> Page:
     reason_of(visit)
     body: NewApiKey = parse(NEW_API_KEY, visit.form.text("body").encode())
     tenant = await _unchanged(visit)
-    service = visit.runtime.tenants.service
-    made = await service.create_key(tenant.id, name=body.name, scopes=tuple(body.scopes), expires_at=body.expires_at)
+    keys = visit.runtime.tenants.api_keys
+    made = await keys.create(tenant.id, name=body.name, scopes=tuple(body.scopes), expires_at=body.expires_at)
     return _shown_once(tenant, made)
 
 
@@ -113,7 +113,7 @@ async def rotate_api_key(visit: Visit) -> Page:
     body: Rotation = parse(ROTATION, visit.form.text("body").encode())
     tenant = await _unchanged(visit)
     overlap = timedelta(seconds=body.overlap_seconds)
-    made = await visit.runtime.tenants.service.rotate_key(tenant.id, visit.path_params["key_id"], overlap=overlap)
+    made = await visit.runtime.tenants.api_keys.rotate(tenant.id, visit.path_params["key_id"], overlap=overlap)
     return _shown_once(tenant, made)
 
 
@@ -139,16 +139,16 @@ async def confirm_revocation(visit: Visit) -> Page:
 async def revoke_api_key(visit: Visit) -> Redirect:
     reason_of(visit)
     tenant_id = visit.path_params["tenant_id"]
-    key = await visit.runtime.tenants.service.revoke_key(tenant_id, visit.path_params["key_id"])
+    key = await visit.runtime.tenants.api_keys.revoke(tenant_id, visit.path_params["key_id"])
     return Redirect(f"{LIST[0]}/{tenant_id}/keys", f"The key {key.id} is revoked.")
 
 
 async def _keys(visit: Visit, tenant: Tenant) -> list[tuple[ApiKey, str | None]]:
-    return await visit.runtime.tenants.service.list_keys(tenant.id)
+    return await visit.runtime.tenants.api_keys.of_tenant(tenant.id)
 
 
 async def _key(visit: Visit, tenant: Tenant) -> tuple[ApiKey, str | None]:
-    return await visit.runtime.tenants.service.get_key(tenant.id, visit.path_params["key_id"])
+    return await visit.runtime.tenants.api_keys.get(tenant.id, visit.path_params["key_id"])
 
 
 def _newest(keys: list[tuple[ApiKey, str | None]]) -> str:
@@ -184,7 +184,7 @@ def _text(value: datetime | None) -> str:
 async def _facts(visit: Visit, tenant: Tenant, *, without: str = "") -> list[tuple[str, Any]]:
     """Return who the action concerns: how many keys the callers of the tenant have."""
     now = visit.runtime.clock()
-    found = await visit.runtime.tenants.service.page_of_keys(tenant.id, limit=_COUNTED)
+    found = await visit.runtime.tenants.api_keys.page(tenant.id, limit=_COUNTED)
     valid = [key for key, _ in found if key.is_valid(now) and key.id != without]
     number = str(len(valid)) + (" or more" if len(found) == _COUNTED else "")
     facts: list[tuple[str, Any]] = [

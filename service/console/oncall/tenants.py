@@ -156,7 +156,7 @@ async def _informed(visit: Visit, tenant: Tenant, action: str) -> list[tuple[str
     facts: list[tuple[str, Any]] = []
     if action in ("suspend", "unsuspend"):
         now = visit.runtime.clock()
-        keys = [key for key, _ in await visit.runtime.tenants.service.list_keys(tenant.id) if key.is_valid(now)]
+        keys = [key for key, _ in await visit.runtime.tenants.api_keys.of_tenant(tenant.id) if key.is_valid(now)]
         issuers = await visit.runtime.tenants.trusted_issuers.list(tenant.id)
         title = "Loses access" if action == "suspend" else "Regains access"
         facts.append((title, f"{len(keys)} API keys and {len(issuers)} trusted issuers"))

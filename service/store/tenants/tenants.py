@@ -1,4 +1,4 @@
-"""Tenants and their API keys."""
+"""Tenants, and what is kept of deleted ones."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -9,12 +9,11 @@ from pydantic import TypeAdapter
 from pydantic_core import from_json
 
 from service.domain.end_user import pseudonym
-from service.domain.identity.tokens import issuer_id_of
 from service.domain.signing import new_private
-from service.domain.tenant import ApiKey, Tenant
+from service.domain.tenant import Tenant
 from service.store import keys
 from service.store.redis.client import Redis, Script
-from service.store.redis.records import insert_record, record_use, replace_record
+from service.store.redis.records import insert_record
 from service.store.tenants.sealing import Sealer
 
 _UPDATE_TENANT: Final = Script("update_tenant")
@@ -24,7 +23,6 @@ _PAGE: Final = 200
 #: Dead letters that one script call removes.
 _PART: Final = 500
 _TENANT: Final = TypeAdapter(Tenant)
-_API_KEY: Final = TypeAdapter(ApiKey)
 
 
 class OfTenant(Protocol):
@@ -71,8 +69,6 @@ _DELETED: Final = TypeAdapter(DeletedTenant)
 
 
 class TenantStore:
-    """Records of tenants and of their API keys."""
-
     def __init__(self, redis: Redis, sealer: Sealer) -> None:
         self._redis = redis
         self._sealer = sealer
@@ -87,22 +83,6 @@ class TenantStore:
         record = self._dump(tenant)
         return await insert_record(
             self._redis, keys.tenant(tenant.id), record, index=keys.TENANTS, name=tenant.id, owner=None
-        )
-
-    async def insert_key(self, key: ApiKey) -> bool:
-        """Write a new API key; False: its tenant does not exist.
-
-        Raises:
-            StoreFull: Redis accepts nothing new.
-
-        """
-        return await insert_record(
-            self._redis,
-            keys.api_key(key.id),
-            _API_KEY.dump_json(key),
-            index=keys.api_keys_of_tenant(key.tenant_id),
-            name=key.id,
-            owner=keys.tenant(key.tenant_id),
         )
 
     async def update(self, tenant: Tenant) -> Tenant | None:
@@ -123,13 +103,6 @@ class TenantStore:
                 "is_paused": "1" if after.paused is not None else "",
             },
         )
-        return after if won else None
-
-    async def update_key(self, key: ApiKey) -> ApiKey | None:
-        """Replace an API key that still has this version; None: another process has changed it."""
-        after = replace(key, version=key.version + 1)
-        record = _API_KEY.dump_json(after)
-        won = await replace_record(self._redis, keys.api_key(key.id), record, version=key.version)
         return after if won else None
 
     async def delete(self, tenant: Tenant, *, now: datetime, unchanged: bool = False) -> InFlight | None:
@@ -243,10 +216,6 @@ class TenantStore:
             await self.update(replace(tenant, fal_signing_key=new_private()))
         return None if tenant is None else tenant.fal_signing_key
 
-    async def look_up(self, key_id: str, before: LookedUp[ApiKey] | None) -> LookedUp[ApiKey] | None:
-        """Return an API key with its tenant; None: there is none. ``before``: as in ``with_tenant``."""
-        return await self.with_tenant(keys.api_key(key_id), _API_KEY, before)
-
     async def with_tenant(self, name: str, kind: TypeAdapter[T], before: LookedUp[T] | None) -> LookedUp[T] | None:
         """Return the record with this key in Redis, and its tenant; None: one of them does not exist.
 
@@ -265,44 +234,12 @@ class TenantStore:
             return None
         return LookedUp(kind.validate_json(record), self._load(tenant_record), (record, tenant_record))
 
-    async def load_key(self, key_id: str) -> ApiKey | None:
-        """Return an API key; None: there is none."""
-        record = await self._redis.execute("GET", keys.api_key(key_id))
-        return None if record is None else _API_KEY.validate_json(record)
-
     async def page(self, *, limit: int, after: str | None) -> list[Tenant]:
         """Return tenants, the oldest first; ``after`` is the last id of the page before."""
         lower = "-" if after is None else f"({after}"
         names = await self._redis.execute("ZRANGEBYLEX", keys.TENANTS, lower, "+", "LIMIT", 0, limit)
         records = await self._redis.get_many(keys.tenant(name.decode()) for name in names)
         return [self._load(record) for record in records if record is not None]
-
-    async def list_keys(self, tenant_id: str) -> list[ApiKey]:
-        """Return the API keys of a tenant, the oldest first."""
-        found: list[ApiKey] = []
-        while page := await self.page_of_keys(tenant_id, limit=_PAGE, after=found[-1].id if found else None):
-            found += page
-        return found
-
-    async def page_of_keys(self, tenant_id: str, *, limit: int, after: str | None) -> list[ApiKey]:
-        """Return API keys of a tenant, the oldest first; ``after`` is the last id of the page before."""
-        lower = "-" if after is None else f"({after}"
-        index = keys.api_keys_of_tenant(tenant_id)
-        names = await self._redis.execute("ZRANGEBYLEX", index, lower, "+", "LIMIT", 0, limit)
-        records = await self._redis.get_many(keys.api_key(name.decode()) for name in names)
-        return [_API_KEY.validate_json(record) for record in records if record is not None]
-
-    async def note_use(self, key_id: str, minute: str) -> None:
-        """Record the minute (RFC 3339) in which an API key, or the trusted issuer of a caller, was used."""
-        issuer_id = issuer_id_of(key_id)
-        record = keys.api_key(key_id) if issuer_id is None else keys.trusted_issuer(issuer_id)
-        used = keys.api_key_used(key_id) if issuer_id is None else keys.trusted_issuer_used(issuer_id)
-        await record_use(self._redis, record, used, minute)
-
-    async def last_uses(self, key_ids: list[str]) -> dict[str, str | None]:
-        """Return when each API key was last used, to the minute (RFC 3339)."""
-        moments = await self._redis.get_many(map(keys.api_key_used, key_ids))
-        return {name: None if m is None else m.decode() for name, m in zip(key_ids, moments, strict=True)}
 
     async def reseal(self) -> int:
         """Seal the secrets of all tenants with the first key; return the number of tenants."""

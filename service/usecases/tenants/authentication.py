@@ -10,8 +10,9 @@ from service.domain.credential_kinds import fault_of_key
 from service.domain.identity.tokens import is_token
 from service.domain.tenant import ApiKey, Scope, Tenant, parse_key
 from service.errors import Forbidden, StoreUnavailable, Unauthenticated
+from service.store.tenants.api_keys import ApiKeyStore
 from service.store.tenants.rates import RateLimiter, RateLimitResult
-from service.store.tenants.tenants import LookedUp, TenantStore
+from service.store.tenants.tenants import LookedUp
 from service.usecases.credentials import used_at
 from service.usecases.tenants.caller import CACHE_SECONDS, Caller, CredentialRef
 from service.usecases.tenants.lookup_cache import LookupCache, insert
@@ -27,7 +28,7 @@ UNKNOWN_KEY: Final = "The API key is unknown, expired or revoked."
 
 class Authenticator:
     def __init__(
-        self, store: TenantStore, tokens: TokenAuthenticator, rates: RateLimiter, reads: ReadLimiter, *, clock: Clock
+        self, store: ApiKeyStore, tokens: TokenAuthenticator, rates: RateLimiter, reads: ReadLimiter, *, clock: Clock
     ) -> None:
         self._store = store
         self._tokens = tokens

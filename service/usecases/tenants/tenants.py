@@ -1,33 +1,22 @@
-"""Tenants and their API keys, for operators."""
+"""Tenants, for operators."""
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
 from typing import Final
 
 from service.clock import Clock
 from service.domain import ids
-from service.domain.credential import hash_secret, is_credential_id
 from service.domain.signing import new_private, new_secret
-from service.domain.tenant import ApiKey, Limits, Pause, Scope, Suspension, Tenant, new_key_text
+from service.domain.tenant import Limits, Pause, Suspension, Tenant
 from service.errors import NotFound, PreconditionFailed, TenantBusy
 from service.store.tenants.tenants import TenantStore
 from service.store.webhooks.endpoints import EndpointStore
 from service.usecases.conflicts import LOST, Lost, Versions, check_version, retry_on_conflict
-from service.usecases.credentials import DEFAULT_OVERLAP, CredentialChanges
 from service.usecases.trail.recording import note, note_change, note_target
 
 _PAGE: Final = 200
 _NO_LIMITS: Final = Limits()
-
-
-@dataclass(frozen=True, slots=True)
-class NewKey:
-    """``text`` is shown once and stored nowhere."""
-
-    key: ApiKey
-    text: str
 
 
 class Tenants:
@@ -39,7 +28,6 @@ class Tenants:
         self._store = store
         self._endpoints = endpoints
         self._clock = clock
-        self._credentials = CredentialChanges("key", store.update_key, clock=clock)
 
     async def create(self, name: str, limits: Limits | None = None, *, require_end_user: bool = False) -> Tenant:
         now = self._clock()
@@ -167,77 +155,3 @@ class Tenants:
         count = await self._store.reseal()
         note(tenants=count)
         return count
-
-    async def create_key(
-        self,
-        tenant_id: str,
-        *,
-        name: str = "",
-        scopes: tuple[Scope, ...] = tuple(Scope),
-        expires_at: datetime | None = None,
-    ) -> NewKey:
-        await self.get(tenant_id)
-        return await self._create_key(tenant_id, name, scopes, expires_at)
-
-    async def _create_key(
-        self, tenant_id: str, name: str, scopes: tuple[Scope, ...], expires_at: datetime | None, *, part: str = ""
-    ) -> NewKey:
-        parts, text = new_key_text()
-        key = ApiKey(
-            id=parts.id,
-            tenant_id=tenant_id,
-            secret_hash=hash_secret(parts.secret),
-            name=name,
-            scopes=scopes,
-            created_at=self._clock(),
-            expires_at=expires_at,
-        )
-        if not await self._store.insert_key(key):
-            raise NotFound("There is no such tenant.")
-        note_change(None, key, target=key.id, part=part)
-        return NewKey(key, text)
-
-    async def list_keys(self, tenant_id: str) -> list[tuple[ApiKey, str | None]]:
-        """Return the keys, each with the minute of its last use."""
-        await self.get(tenant_id)
-        return await self._with_uses(await self._store.list_keys(tenant_id))
-
-    async def page_of_keys(
-        self, tenant_id: str, *, limit: int, after: str | None = None
-    ) -> list[tuple[ApiKey, str | None]]:
-        """Return a part of the keys as ``list_keys``; ``after`` is the last id of the page before."""
-        return await self._with_uses(await self._store.page_of_keys(tenant_id, limit=limit, after=after))
-
-    async def _with_uses(self, found: list[ApiKey]) -> list[tuple[ApiKey, str | None]]:
-        uses = await self._store.last_uses([key.id for key in found])
-        return [(key, uses[key.id]) for key in found]
-
-    async def rotate_key(self, tenant_id: str, key_id: str, *, overlap: timedelta = DEFAULT_OVERLAP) -> NewKey:
-        """Create a successor with the same name, scopes and expiry. The old key works for ``overlap`` or to its expiry.
-
-        Raises:
-            NotFound: the tenant has no such key.
-            Conflict: the key is revoked or has expired.
-            OverlapPromised: the key was rotated before, with an overlap that ends later.
-
-        """
-
-        async def succeed(old: ApiKey) -> NewKey:
-            return await self._create_key(tenant_id, old.name, old.scopes, old.expiry_of_successor, part="successor.")
-
-        return await self._credentials.rotate(lambda: self._get_key(tenant_id, key_id), succeed, overlap)
-
-    async def revoke_key(self, tenant_id: str, key_id: str) -> ApiKey:
-        """Revoke a key. All processes refuse it within a second. A second call does not change the time."""
-        return await self._credentials.revoke(lambda: self._get_key(tenant_id, key_id))
-
-    async def get_key(self, tenant_id: str, key_id: str) -> tuple[ApiKey, str | None]:
-        """Return a key with the minute of its last use. Raises NotFound."""
-        (found,) = await self._with_uses([await self._get_key(tenant_id, key_id)])
-        return found
-
-    async def _get_key(self, tenant_id: str, key_id: str) -> ApiKey:
-        key = await self._store.load_key(key_id) if is_credential_id(key_id) else None
-        if key is None or key.tenant_id != tenant_id:
-            raise NotFound("This tenant has no such key.")
-        return key

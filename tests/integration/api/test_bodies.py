@@ -46,8 +46,8 @@ class Gateway:
 
     def key(self) -> str:
         async def new_key() -> str:
-            tenants = self.served.runtime.tenants.service
-            return (await tenants.create_key((await tenants.create("acme")).id)).text
+            tenants = self.served.runtime.tenants
+            return (await tenants.api_keys.create((await tenants.service.create("acme")).id)).text
 
         return self.served.run(new_key())
 

@@ -255,8 +255,8 @@ def response_to_half_a_body(gateway: Served, path: str) -> bytes:
 
 
 async def new_key(gateway: Served) -> str:
-    tenants = gateway.runtime.tenants.service
-    return (await tenants.create_key((await tenants.create("acme")).id)).text
+    tenants = gateway.runtime.tenants
+    return (await tenants.api_keys.create((await tenants.service.create("acme")).id)).text
 
 
 def test_head_large_is_accepted(gateway: Served) -> None:

@@ -191,8 +191,8 @@ async def _made(gateway: Served) -> World:
     runtime = gateway.runtime
     await runtime.operations.gate.resume()
     caller, other = [await runtime.tenants.service.create(name) for name in ("acme", "other")]
-    Keys.tenants = (await runtime.tenants.service.create_key(caller.id)).text
-    spare = await runtime.tenants.service.create_key(other.id)
+    Keys.tenants = (await runtime.tenants.api_keys.create(caller.id)).text
+    spare = await runtime.tenants.api_keys.create(other.id)
     generations = [await _generation(gateway, caller, end) for end in ("queued", "canceled", "succeeded")]
     endpoint = await runtime.webhooks.endpoints.create(caller, _ENDPOINT)
     delivery = await runtime.webhooks.endpoints.test(caller, endpoint.id)

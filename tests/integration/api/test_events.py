@@ -228,11 +228,11 @@ async def test_stream_of_revoked_key_ends(
 ) -> None:
     reader = await opened(generation_id)
     await reader.take(1)
-    tenants = app.state.runtime.tenants.service
+    tenants = app.state.runtime.tenants
     if how == "revoked":
-        await tenants.revoke_key(tenant.id, api.headers["authorization"].split("_")[1])
+        await tenants.api_keys.revoke(tenant.id, api.headers["authorization"].split("_")[1])
     else:
-        await tenants.suspend(tenant.id)
+        await tenants.service.suspend(tenant.id)
     assert await reader.rest() == [], "it ends without an event of the generation"
     assert ended("refused") >= 1
 

@@ -56,7 +56,7 @@ def settings(redis_url: str) -> Settings:
 
 @pytest.fixture
 async def call(app: FastAPI, tenant: Tenant) -> AsyncIterator[Clients]:
-    key = await app.state.runtime.tenants.service.create_key(tenant.id)
+    key = await app.state.runtime.tenants.api_keys.create(tenant.id)
     async with AsyncExitStack() as stack:
         yield Clients(app, key.text, stack)
 

@@ -248,7 +248,7 @@ async def test_problem_401_expired_or_revoked_key(app: FastAPI, change: str) -> 
     tenants = app.state.runtime.tenants.service
     tenant = await tenants.create("acme")
     key, text = factories.api_key(tenant.id, **{change: NOW})
-    assert await tenants._store.insert_key(key)
+    assert await app.state.runtime.stores.api_keys.insert(key)
 
     async with client_of(app, text) as late:
         problem(await late.get("/v1/generations"), 401, "unauthenticated")

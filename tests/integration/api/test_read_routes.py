@@ -356,8 +356,8 @@ async def _read(runtime: Runtime, client: httpx.AsyncClient, target: str, header
 
 
 async def _clients(app: FastAPI, history: History, stack: AsyncExitStack) -> dict[Caller, httpx.AsyncClient]:
-    tenants = app.state.runtime.tenants.service
-    keys_text = [(await tenants.create_key(history.tenant.id)).text for _ in range(2)]
+    tenants = app.state.runtime.tenants
+    keys_text = [(await tenants.api_keys.create(history.tenant.id)).text for _ in range(2)]
     made: dict[Caller, httpx.AsyncClient] = {
         "tenant": client_of(app, keys_text[0]),
         "fal": as_fal(client_of(app, keys_text[1])),

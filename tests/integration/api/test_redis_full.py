@@ -165,12 +165,12 @@ async def test_memory_read_forbidden_refuses_nothing() -> None:
 async def test_key_use_write_failure_fails_no_call(runtime: Runtime, redis_url: str) -> None:
     """Redis refuses all writes; the last use is recorded when Redis accepts writes again."""
     owner = await runtime.tenants.service.create("acme")
-    made = await runtime.tenants.service.create_key(owner.id)
+    made = await runtime.tenants.api_keys.create(owner.id)
     await runtime.redis.execute("CONFIG", "SET", "min-replicas-to-write", 1)
     try:
         assert (await runtime.tenants.authenticator.authenticate(made.text, Scope.READ)).key == made.key
-        assert (await runtime.stores.tenants.last_uses([made.key.id]))[made.key.id] is None
+        assert (await runtime.stores.api_keys.last_uses([made.key.id]))[made.key.id] is None
     finally:
         await runtime.redis.execute("CONFIG", "SET", "min-replicas-to-write", 0)
     await runtime.tenants.authenticator.authenticate(made.text, Scope.READ)
-    assert (await runtime.stores.tenants.last_uses([made.key.id]))[made.key.id] is not None
+    assert (await runtime.stores.api_keys.last_uses([made.key.id]))[made.key.id] is not None

@@ -84,7 +84,7 @@ async def test_stream_ticket_of_other_purpose_is_refused(
 ) -> None:
     name, other, foreign = await created(api), await created(api), await created(other_api)
     own = (await issued(api, name))["ticket"]
-    key = CredentialRef((await runtime.tenants.service.list_keys(tenant.id))[0][0].id)
+    key = CredentialRef((await runtime.tenants.api_keys.of_tenant(tenant.id))[0][0].id)
     tickets = runtime.tenants.access_tickets
     refused = {
         "empty": "",
@@ -134,8 +134,8 @@ async def test_stream_ticket_opens_no_other_route(api: httpx.AsyncClient, anonym
 async def test_stream_ticket_is_void_with_its_key(
     runtime: Runtime, app: FastAPI, tenant: Tenant, clock: Clock, anonymous: httpx.AsyncClient, how: str, status: int
 ) -> None:
-    tenants = runtime.tenants.service
-    key = await tenants.create_key(tenant.id, expires_at=clock() + timedelta(seconds=600 if how == "old" else 30))
+    tenants = runtime.tenants
+    key = await tenants.api_keys.create(tenant.id, expires_at=clock() + timedelta(seconds=600 if how == "old" else 30))
     async with client_of(app, key.text) as client:
         url = local(await issued(client, await created(client)))
     if how == "old":
@@ -149,7 +149,7 @@ async def test_stream_opened_by_ticket_ends_with_its_key(
     app: FastAPI, tenant: Tenant, anonymous: httpx.AsyncClient
 ) -> None:
     tenants = app.state.runtime.tenants
-    key = await tenants.service.create_key(tenant.id)
+    key = await tenants.api_keys.create(tenant.id)
     async with client_of(app, key.text) as client:
         url = local(await issued(client, await created(client, ended=False)))
     following = asyncio.create_task(anonymous.get(url))
@@ -158,7 +158,7 @@ async def test_stream_opened_by_ticket_ends_with_its_key(
         return bool(tenants.open_calls.count)
 
     await until(is_open)
-    await tenants.service.revoke_key(tenant.id, key.key.id)
+    await tenants.api_keys.revoke(tenant.id, key.key.id)
     answer = await following
     assert (answer.status_code, '"status":"queued"' in answer.text) == (200, True)
 

@@ -21,9 +21,9 @@ def gateway(settings: Settings) -> Iterator[Served]:
 
 @pytest.fixture
 def key(gateway: Served) -> str:
-    tenants = gateway.runtime.tenants.service
-    tenant = gateway.run(tenants.create("acme"))
-    return gateway.run(tenants.create_key(tenant.id)).text
+    tenants = gateway.runtime.tenants
+    tenant = gateway.run(tenants.service.create("acme"))
+    return gateway.run(tenants.api_keys.create(tenant.id)).text
 
 
 def exchange(gateway: Served, request: str, body: bytes = b"") -> tuple[int, dict[str, str], bytes]:

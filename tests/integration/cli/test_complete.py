@@ -29,10 +29,10 @@ def settings(redis_url: str) -> Settings:
 @contextmanager
 def running(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Served, Run]]:
     with served(create_app(settings)) as gateway:
-        service = gateway.runtime.tenants.service
-        tenant = gateway.run(service.create("acme"))
+        tenants = gateway.runtime.tenants
+        tenant = gateway.run(tenants.service.create("acme"))
         monkeypatch.setenv("SEEDANCE_GATEWAY_URL", gateway.url)
-        monkeypatch.setenv("SEEDANCE_GATEWAY_KEY", gateway.run(service.create_key(tenant.id)).text)
+        monkeypatch.setenv("SEEDANCE_GATEWAY_KEY", gateway.run(tenants.api_keys.create(tenant.id)).text)
         yield gateway, lambda *words: typer.testing.CliRunner().invoke(commands, words)
 
 

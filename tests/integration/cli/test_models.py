@@ -16,10 +16,10 @@ FAST = "bytedance/seedance-2.0/fast/text-to-video"
 def test_models_prints_kinds_and_held_prices_of_the_tenant(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = factories.settings(redis_url, models=("*",), resolutions=("480p", "720p", "4k"))
     with served(create_app(settings)) as gateway:
-        service = gateway.runtime.tenants.service
+        tenants = gateway.runtime.tenants
         limits = Limits(models=(SEED, FAST), resolutions=("720p", "4k"), durations=("4", "auto"))
-        tenant = gateway.run(service.create("acme", limits))
-        key = gateway.run(service.create_key(tenant.id)).text
+        tenant = gateway.run(tenants.service.create("acme", limits))
+        key = gateway.run(tenants.api_keys.create(tenant.id)).text
         monkeypatch.setenv("SEEDANCE_GATEWAY_URL", gateway.url)
         monkeypatch.setenv("SEEDANCE_GATEWAY_KEY", key)
 

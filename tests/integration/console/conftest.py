@@ -28,6 +28,6 @@ async def admin(app: FastAPI) -> AsyncIterator[Browser]:
 @pytest.fixture
 async def customer(app: FastAPI, tenant: Tenant) -> AsyncIterator[Browser]:
     """Return a browser with a session of a key of ``tenant`` with all scopes."""
-    made = await app.state.runtime.tenants.service.create_key(tenant.id, name="browser")
+    made = await app.state.runtime.tenants.api_keys.create(tenant.id, name="browser")
     async with browser_of(app, Subject(ActorKind.API_KEY, made.key.id)) as opened:
         yield opened

@@ -225,8 +225,10 @@ async def test_reason_with_markup_is_escaped(admin: Browser) -> None:
 
 
 async def test_name_of_tenant_with_markup_is_escaped(app: FastAPI) -> None:
-    tenants = app.state.runtime.tenants.service
-    made = await tenants.create_key((await tenants.create("<img src=x>'\"")).id, name="<script>key</script>")
+    tenants = app.state.runtime.tenants
+    made = await tenants.api_keys.create(
+        (await tenants.service.create("<img src=x>'\"")).id, name="<script>key</script>"
+    )
     async with browser_of(app, Subject(ActorKind.API_KEY, made.key.id)) as browser:
         page = (await browser.get("/console/tenant")).text
 

@@ -191,12 +191,12 @@ async def test_logout_ends_the_session_in_redis(app: FastAPI, admin: Browser) ->
 
 
 async def test_revoked_key_ends_its_session_at_once(app: FastAPI, tenant: Tenant) -> None:
-    tenants = app.state.runtime.tenants.service
-    made = await tenants.create_key(tenant.id)
+    tenants = app.state.runtime.tenants
+    made = await tenants.api_keys.create(tenant.id)
     async with browser_of(app, Subject(ActorKind.API_KEY, made.key.id)) as browser:
         assert (await browser.get("/console/tenant")).status_code == 200
 
-        await tenants.revoke_key(tenant.id, made.key.id)
+        await tenants.api_keys.revoke(tenant.id, made.key.id)
 
         assert (await browser.get("/console/tenant")).url.path == "/console/login"
 
@@ -215,7 +215,7 @@ async def test_suspended_tenant_is_refused_at_once(app: FastAPI, customer: Brows
 
 
 async def test_key_without_scope_is_refused(app: FastAPI, tenant: Tenant) -> None:
-    made = await app.state.runtime.tenants.service.create_key(tenant.id, scopes=(Scope.GENERATE,))
+    made = await app.state.runtime.tenants.api_keys.create(tenant.id, scopes=(Scope.GENERATE,))
     async with browser_of(app, Subject(ActorKind.API_KEY, made.key.id)) as browser:
         assert (await browser.get("/console/tenant")).status_code == 403
         assert "scope <code>read</code>" in (await browser.get("/console")).text

@@ -47,7 +47,7 @@ _VALUE = re.compile("=[^&]*")
 @pytest.fixture
 async def browsers(app: FastAPI, tenant: Tenant) -> AsyncIterator[dict[bool, Browser]]:
     """Return the browser of an operator (True), and that of an API key."""
-    key = (await app.state.runtime.tenants.service.create_key(tenant.id)).key
+    key = (await app.state.runtime.tenants.api_keys.create(tenant.id)).key
     async with (
         browser_of(app, await operator_subject(app, Role.ADMIN)) as operator,
         browser_of(app, Subject(ActorKind.API_KEY, key.id)) as customer,

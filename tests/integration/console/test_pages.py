@@ -27,9 +27,9 @@ MOST_COMMANDS = 30
 @pytest.fixture
 async def values(app: FastAPI) -> dict[str, str]:
     """Make one of each thing that pages show, with hostile texts. Return a value for each parameter of paths."""
-    tenants = app.state.runtime.tenants.service
-    tenant = await tenants.create(HOSTILE)
-    key = await tenants.create_key(tenant.id, name=HOSTILE)
+    tenants = app.state.runtime.tenants
+    tenant = await tenants.service.create(HOSTILE)
+    key = await tenants.api_keys.create(tenant.id, name=HOSTILE)
     transport = httpx.ASGITransport(app)
     headers = {"authorization": f"Bearer {key.text}"}
     async with httpx.AsyncClient(transport=transport, base_url="https://gateway.test", headers=headers) as client:
@@ -39,7 +39,7 @@ async def values(app: FastAPI) -> dict[str, str]:
         hook = {"url": "http://127.0.0.1:9000/hook?<script>", "description": HOSTILE}
         endpoint = await client.post("/v1/webhook-endpoints", json=hook)
         assert endpoint.status_code == 201, endpoint.text
-    await tenants.pause(tenant.id, HOSTILE)
+    await tenants.service.pause(tenant.id, HOSTILE)
     return {
         "tenant_id": tenant.id,
         "key_id": key.key.id,

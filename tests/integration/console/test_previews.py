@@ -87,7 +87,7 @@ async def test_bulk_cancel_names_receivers_of_some_tenants(admin: Browser, runti
 
 async def test_suspension_counts_who_loses_access(admin: Browser, runtime: Runtime, shop: Tenant) -> None:
     for _ in range(2):
-        await runtime.tenants.service.create_key(shop.id)
+        await runtime.tenants.api_keys.create(shop.id)
 
     found = await facts(admin, f"/console/oncall/tenants/{shop.id}/suspend")
 

@@ -30,7 +30,7 @@ def runtime(app: FastAPI) -> Runtime:
 
 
 async def session_of(runtime: Runtime, tenant: Tenant, *scopes: Scope) -> tuple[Subject, str]:
-    key = (await runtime.tenants.service.create_key(tenant.id, name="console", scopes=scopes or tuple(Scope))).key
+    key = (await runtime.tenants.api_keys.create(tenant.id, name="console", scopes=scopes or tuple(Scope))).key
     return Subject(ActorKind.API_KEY, key.id), key.id
 
 
@@ -160,7 +160,7 @@ async def test_replay_job_of_a_revoked_key_stops(
     subject, key_id = await session_of(runtime, tenant)
     async with browser_of(app, subject) as browser:
         job = (await started(browser, status="dead")).rpartition("/")[2]
-    await runtime.tenants.service.revoke_key(tenant.id, key_id)
+    await runtime.tenants.api_keys.revoke(tenant.id, key_id)
     await process_due(runtime, WorkQueue.SWEEP)
 
     ended_job = await runtime.operations.bulk_jobs.get(job)

@@ -160,14 +160,14 @@ async def test_previews_change_and_record_nothing(
     admin: Browser, app: FastAPI, runtime: Runtime, tenant: Tenant
 ) -> None:
     before = len(await entries(app))
-    keys = await runtime.tenants.service.list_keys(tenant.id)
+    keys = await runtime.tenants.api_keys.of_tenant(tenant.id)
     for route in session_routes(app):
         if route.path.endswith("/preview") and route.method == "POST":
             path = re.sub(r"\{tenant_id\}", tenant.id, route.path)
             await admin.post(re.sub(r"\{\w+\}", keys[0][0].id if keys else "x", path), weight="3", scopes="read")
 
     assert len(await entries(app)) == before
-    assert await runtime.tenants.service.list_keys(tenant.id) == keys
+    assert await runtime.tenants.api_keys.of_tenant(tenant.id) == keys
     assert await runtime.tenants.service.get(tenant.id) == tenant
 
 
@@ -193,12 +193,12 @@ async def test_reload_of_the_created_key_creates_no_second(admin: Browser, runti
     path = f"{LIST}/{tenant.id}/keys"
     given = hidden((await admin.post(f"{path}/preview", scopes="read")).text)
     fields: dict[str, Any] = {"reason": "x", "body": given["body"], "newest": given["newest"]}
-    before = len(await runtime.tenants.service.list_keys(tenant.id))
+    before = len(await runtime.tenants.api_keys.of_tenant(tenant.id))
 
     answers = [(await admin.post(path, **fields)).status_code for _ in range(2)]
 
     assert answers == [200, 412]
-    assert len(await runtime.tenants.service.list_keys(tenant.id)) == before + 1
+    assert len(await runtime.tenants.api_keys.of_tenant(tenant.id)) == before + 1
 
 
 async def test_refused_key_has_no_preview(admin: Browser, tenant: Tenant) -> None:
@@ -212,7 +212,7 @@ async def test_refused_key_has_no_preview(admin: Browser, tenant: Tenant) -> Non
 
 
 async def test_key_is_rotated_with_the_overlap(admin: Browser, app: FastAPI, runtime: Runtime, tenant: Tenant) -> None:
-    old = (await runtime.tenants.service.create_key(tenant.id, name="old")).key
+    old = (await runtime.tenants.api_keys.create(tenant.id, name="old")).key
     own = f"{LIST}/{tenant.id}/keys/{old.id}/rotate"
     assert 'value="86400"' in (await admin.get(own)).text
     assert (await admin.post(f"{own}/preview", overlap_seconds="a day")).status_code == 422
@@ -221,22 +221,22 @@ async def test_key_is_rotated_with_the_overlap(admin: Browser, app: FastAPI, run
 
     assert answer.status_code == 200
     assert "sgk_" in answer.text
-    found = {key.id: key for key, _ in await runtime.tenants.service.list_keys(tenant.id)}
+    found = {key.id: key for key, _ in await runtime.tenants.api_keys.of_tenant(tenant.id)}
     assert found[old.id].expires_at is not None
     assert (await last_entry(app)).action == "rotate_api_key"
 
 
 async def test_revocation_says_who_loses_access(admin: Browser, app: FastAPI, runtime: Runtime, tenant: Tenant) -> None:
-    for key, _ in await runtime.tenants.service.list_keys(tenant.id):
-        await runtime.tenants.service.revoke_key(tenant.id, key.id)
-    key = (await runtime.tenants.service.create_key(tenant.id, name="only")).key
+    for key, _ in await runtime.tenants.api_keys.of_tenant(tenant.id):
+        await runtime.tenants.api_keys.revoke(tenant.id, key.id)
+    key = (await runtime.tenants.api_keys.create(tenant.id, name="only")).key
     own = f"{LIST}/{tenant.id}/keys/{key.id}/revoke"
     assert "every client of the tenant" in (await admin.get(own)).text
 
     assert (await admin.post(own)).status_code == 422, "a reason is required"
     assert (await admin.post(own, reason="leaked")).status_code == 303
 
-    assert not [k for k, _ in await runtime.tenants.service.list_keys(tenant.id) if k.is_valid(runtime.clock())]
+    assert not [k for k, _ in await runtime.tenants.api_keys.of_tenant(tenant.id) if k.is_valid(runtime.clock())]
     assert (await last_entry(app)).reason == "leaked"
 
 

@@ -28,7 +28,7 @@ OUTPUT = Output(Video("https://v3b.fal.media/files/a.mp4", "video/mp4", "a.mp4",
 @pytest.fixture
 async def reader(app: FastAPI, tenant: Tenant) -> AsyncIterator[Browser]:
     """Return a browser with a session of a key that may only read."""
-    made = await app.state.runtime.tenants.service.create_key(tenant.id, scopes=(Scope.READ,))
+    made = await app.state.runtime.tenants.api_keys.create(tenant.id, scopes=(Scope.READ,))
     async with browser_of(app, Subject(ActorKind.API_KEY, made.key.id)) as opened:
         yield opened
 
@@ -37,7 +37,7 @@ async def reader(app: FastAPI, tenant: Tenant) -> AsyncIterator[Browser]:
 async def stranger(app: FastAPI) -> AsyncIterator[Browser]:
     """Return a browser with a session of a key of another tenant."""
     other = await app.state.runtime.tenants.service.create("other")
-    made = await app.state.runtime.tenants.service.create_key(other.id)
+    made = await app.state.runtime.tenants.api_keys.create(other.id)
     async with browser_of(app, Subject(ActorKind.API_KEY, made.key.id)) as opened:
         yield opened
 

@@ -202,7 +202,7 @@ async def test_session_of_a_key_or_a_token_of_an_operator_ends_when_it_expires(
     app: FastAPI, tenant: Tenant, clock: Clock
 ) -> None:
     runtime, end = app.state.runtime, clock() + LIFETIME
-    made = await runtime.tenants.service.create_key(tenant.id, expires_at=end)
+    made = await runtime.tenants.api_keys.create(tenant.id, expires_at=end)
     ada = await runtime.operators.service.create("Ada", Role.VIEWER)
     of_ada, text = await runtime.operators.service.create_token(ada.id, expires_at=end)
     assert of_ada.expires_at == end

@@ -221,7 +221,7 @@ async def test_clock_wrong_writes_right_moments(runtime: Runtime, clock: Clock, 
 async def test_clock_wrong_counts_calls_as_right(runtime: Runtime, clock: Clock, by: timedelta) -> None:
     """Three requests at once, then one a second, whichever process receives them."""
     owner = await tenant_of(runtime)
-    made = await runtime.tenants.service.create_key(owner.id)
+    made = await runtime.tenants.api_keys.create(owner.id)
     own = ahead(clock, by)
     async with open_runtime(runtime.settings, clock=own) as wrong:
         caller = await runtime.tenants.authenticator.authenticate(made.text, Scope.READ)

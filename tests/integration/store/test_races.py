@@ -25,6 +25,7 @@ from service.store.money.money import MoneyStore
 from service.store.queues.due import DueStore
 from service.store.queues.tenant_queue import QueueStore
 from service.store.redis.client import Redis
+from service.store.tenants.api_keys import ApiKeyStore
 from service.store.tenants.sealing import Purpose, Sealer
 from service.store.tenants.tenants import TenantStore
 from service.store.trail.reading import TrailReader
@@ -372,7 +373,8 @@ async def test_insert_races_one_record_is_written(racers: list[Redis]) -> None:
 
 async def test_insert_key_without_tenant_is_refused(redis: Redis) -> None:
     key, _ = factories.api_key(factories.tenant().id)
-    assert not await TenantStore(redis, Sealer(["a-secret-key-for-this-test"], Purpose.TENANTS)).insert_key(key)
+    tenants = TenantStore(redis, Sealer(["a-secret-key-for-this-test"], Purpose.TENANTS))
+    assert not await ApiKeyStore(redis, tenants).insert(key)
     assert await redis.execute("DBSIZE") == 0
 
 

@@ -90,7 +90,7 @@ async def test_read_waits_for_no_replica(world: World, redis: Redis, settings: S
     async with Redis(redis.url, timeout=10, wait_replicas=1) as alone:
         stores = Stores(alone, settings)
         assert await stores.generations.load(world.queued.id) == world.queued
-        assert [g.id for g in await stores.tenants.list_keys(world.tenant.id)] == [world.key.id]
+        assert [g.id for g in await stores.api_keys.of_tenant(world.tenant.id)] == [world.key.id]
         assert not (await stores.gate.read()).draining
         assert await stores.endpoints.of_tenant(world.tenant.id) == [world.endpoint]
 

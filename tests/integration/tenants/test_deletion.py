@@ -117,7 +117,7 @@ async def test_use_of_deleted_key_is_not_recorded(
 ) -> None:
     """The first use in another minute follows the DELETE."""
     other = await runtime.tenants.service.create("other")
-    new = await runtime.tenants.service.create_key(other.id)
+    new = await runtime.tenants.api_keys.create(other.id)
     await runtime.tenants.authenticator.authenticate(new.text, new.key.scopes[0])
     await runtime.tenants.service.delete(other.id, drain=False)
     clock.advance(timedelta(minutes=1))
@@ -198,7 +198,7 @@ async def test_key_created_during_tenant_delete_is_deleted(redis: Redis, runtime
         owner = await runtime.tenants.service.create("acme")
         await asyncio.gather(
             runtime.tenants.service.delete(owner.id, drain=False),
-            *(runtime.tenants.service.create_key(owner.id) for _ in range(4)),
+            *(runtime.tenants.api_keys.create(owner.id) for _ in range(4)),
             return_exceptions=True,
         )
         assert await redis.execute("KEYS", "*api_key*") == []

@@ -54,14 +54,14 @@ async def open_calls(client: httpx.AsyncClient) -> list[asyncio.Task[httpx.Respo
 
 
 async def refuse(how: str, runtime: Runtime, clock: Clock, tenant: Tenant, key_id: str) -> None:
-    tenants = runtime.tenants.service
+    tenants = runtime.tenants
     match how:
         case "revoked":
-            await tenants.revoke_key(tenant.id, key_id)
+            await tenants.api_keys.revoke(tenant.id, key_id)
         case "expired":
             clock.advance(timedelta(minutes=1))
         case "suspended":
-            await tenants.suspend(tenant.id)
+            await tenants.service.suspend(tenant.id)
         case "deleted":  # as its script leaves it; the script itself refuses while work is in flight
             await runtime.redis.execute("DEL", keys.tenant(tenant.id))
 
@@ -70,8 +70,8 @@ async def refuse(how: str, runtime: Runtime, clock: Clock, tenant: Tenant, key_i
 async def test_open_calls_end_when_key_is_refused(
     app: FastAPI, runtime: Runtime, clock: Clock, tenant: Tenant, how: str
 ) -> None:
-    key = await runtime.tenants.service.create_key(tenant.id, expires_at=clock() + timedelta(minutes=1))
-    other = await runtime.tenants.service.create_key(tenant.id)
+    key = await runtime.tenants.api_keys.create(tenant.id, expires_at=clock() + timedelta(minutes=1))
+    other = await runtime.tenants.api_keys.create(tenant.id)
     watched = app.state.runtime.tenants.open_calls
     async with client_of(app, key.text) as client, client_of(app, other.text) as second:
         g = (await second.post("/v1/generations", json=create_body())).json()

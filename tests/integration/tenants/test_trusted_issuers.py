@@ -205,7 +205,7 @@ async def test_deleted_tenant_leaves_no_trusted_issuer(
 ) -> None:
     before = set(await runtime.redis.execute("KEYS", f"{keys.TAG}*trusted_issuer*"))
     issuer = (await operator.post(path_of(tenant), json=rule())).json()
-    await runtime.stores.tenants.note_use(f"jwt:{issuer['id']}:abc", "2026-01-31T09:30Z")
+    await runtime.stores.api_keys.note_use(f"jwt:{issuer['id']}:abc", "2026-01-31T09:30Z")
     used = (await operator.get(path_of(tenant))).json()["data"][0]["last_used_at"]
     written = set(await runtime.redis.execute("KEYS", f"{keys.TAG}*trusted_issuer*")) - before
     await runtime.tenants.service.delete(tenant.id, drain=False)

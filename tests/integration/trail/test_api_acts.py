@@ -146,7 +146,7 @@ async def test_each_act_of_a_tenant_leaves_one_entry(
     for name, route in audited(app, "/v1").items():
         scene = Scene(runtime, clock)
         tenant = await scene.tenant()
-        made = await runtime.tenants.service.create_key(tenant.id, name="ci")
+        made = await runtime.tenants.api_keys.create(tenant.id, name="ci")
         async with client_of(app, made.text) as client:
             entry = await entry_of(route, TENANT_ACTS[name], scene, client)
             number = await last_number(runtime)

@@ -49,7 +49,7 @@ def _confirmed(**body: Any) -> Callable[[Scene], Awaitable[dict[str, Any]]]:
 
     async def fields(scene: Scene) -> dict[str, Any]:
         tenant = await scene.tenant()
-        keys = await scene.runtime.tenants.service.list_keys(tenant.id)
+        keys = await scene.runtime.tenants.api_keys.of_tenant(tenant.id)
         newest = max(((key.created_at, key.id) for key, _ in keys), default=(None, ""))[1]
         return {"body": json.dumps(body), "version": str(tenant.version), "newest": newest, **_REASON}
 
@@ -185,7 +185,7 @@ async def test_each_console_act_of_a_tenant_leaves_one_entry(
     for route in [each for each in session_routes(app) if each.is_recorded and not isinstance(each.needs, Role)]:
         act, scene = act_of(route), Scene(runtime, clock)
         assert act is not None
-        made = await runtime.tenants.service.create_key((await scene.tenant()).id)
+        made = await runtime.tenants.api_keys.create((await scene.tenant()).id)
         async with browser_of(app, Subject(ActorKind.API_KEY, made.key.id)) as browser:
             entry = await entry_of(route, act, scene, browser, await browser.token())
         assert (entry.actor.kind, entry.actor.id, entry.tenant_id) == ("api_key", made.key.id, scene.tenant_id)

@@ -5,14 +5,14 @@ from service.domain.actor import Actor, ActorKind
 from service.domain.operator import Role
 from service.domain.tenant import Scope
 from service.errors import Unauthenticated
-from service.store.tenants.tenants import TenantStore
+from service.store.tenants.api_keys import ApiKeyStore
 from service.usecases.operators.authentication import OperatorAuthenticator
 
 
 class Starters:
-    def __init__(self, operators: OperatorAuthenticator, tenants: TenantStore, *, clock: Clock) -> None:
+    def __init__(self, operators: OperatorAuthenticator, keys: ApiKeyStore, *, clock: Clock) -> None:
         self._operators = operators
-        self._tenants = tenants
+        self._keys = keys
         self._clock = clock
 
     async def fault(self, actor: Actor) -> str | None:
@@ -36,7 +36,7 @@ class Starters:
         return None
 
     async def _of_key(self, actor: Actor) -> str | None:
-        key = None if actor.id is None else await self._tenants.load_key(actor.id)
+        key = None if actor.id is None else await self._keys.load(actor.id)
         if key is None or not key.is_valid(self._clock()) or Scope.MANAGE not in key.scopes:
             return "The API key that started it is not valid any more."
         return None

@@ -101,8 +101,8 @@ async def test_cdn_forged_token_is_refused(
 async def test_cdn_token_is_void_with_its_key(
     runtime: Runtime, app: FastAPI, tenant: Tenant, clock: Clock, anonymous: httpx.AsyncClient, how: str, status: int
 ) -> None:
-    tenants = runtime.tenants.service
-    key = await tenants.create_key(tenant.id, expires_at=clock() + timedelta(minutes=20 if how == "old" else 1))
+    tenants = runtime.tenants
+    key = await tenants.api_keys.create(tenant.id, expires_at=clock() + timedelta(minutes=20 if how == "old" else 1))
     async with as_fal(client_of(app, key.text)) as client:
         token = (await issued(client))["token"]
     if how == "old":

@@ -18,7 +18,7 @@ def forms(key_id: str, text: str) -> list[str]:
 async def test_fal_key_form_works_below_fal_only(
     app: FastAPI, runtime: Runtime, tenant: Tenant, anonymous: httpx.AsyncClient
 ) -> None:
-    new = await runtime.tenants.service.create_key(tenant.id)
+    new = await runtime.tenants.api_keys.create(tenant.id)
     for form in forms(new.key.id, new.text):
         async with as_fal(client_of(app, form)) as client:
             name = await submitted(client)
@@ -32,7 +32,7 @@ async def test_fal_key_form_works_below_fal_only(
                 assert events.status_code == 200
         native = await anonymous.get("/v1/generations", headers={"authorization": f"Bearer {form}"})
         assert native.status_code == (401 if ":" in form else 200)
-    await runtime.tenants.service.revoke_key(tenant.id, new.key.id)
+    await runtime.tenants.api_keys.revoke(tenant.id, new.key.id)
     app.state.runtime.tenants.authenticator.forget()
     for form in forms(new.key.id, new.text):
         async with as_fal(client_of(app, form)) as client:
@@ -45,8 +45,8 @@ async def test_fal_key_form_works_below_fal_only(
 async def test_fal_key_form_with_other_parts_is_refused(
     app: FastAPI, runtime: Runtime, tenant: Tenant, form: str
 ) -> None:
-    new = await runtime.tenants.service.create_key(tenant.id)
-    other = await runtime.tenants.service.create_key(tenant.id)
+    new = await runtime.tenants.api_keys.create(tenant.id)
+    other = await runtime.tenants.api_keys.create(tenant.id)
     key = form.format(id=new.key.id, other=other.key.id, key=new.text)
     async with as_fal(client_of(app, key)) as client:
         answer = await client.post(f"/fal/queue/{MODEL}", json={})
@@ -54,7 +54,7 @@ async def test_fal_key_form_with_other_parts_is_refused(
 
 
 async def test_fal_key_form_is_not_logged(runtime: Runtime, tenant: Tenant, capfd: pytest.CaptureFixture[str]) -> None:
-    new = await runtime.tenants.service.create_key(tenant.id)
+    new = await runtime.tenants.api_keys.create(tenant.id)
     for form in forms(new.key.id, new.text)[1:]:
         log.get(__name__).warning("test_event", error=f"refused: Key {form} is unknown")
     printed = capfd.readouterr().err

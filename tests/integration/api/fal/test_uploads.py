@@ -120,8 +120,8 @@ async def test_fal_upload_ticket_is_used_once(fal: httpx.AsyncClient, anonymous:
 async def test_fal_upload_ticket_is_void_with_its_key(
     runtime: Runtime, app: FastAPI, tenant: Tenant, clock: Clock, anonymous: httpx.AsyncClient, how: str, status: int
 ) -> None:
-    tenants = runtime.tenants.service
-    key = await tenants.create_key(tenant.id, expires_at=clock() + timedelta(minutes=1))
+    tenants = runtime.tenants
+    key = await tenants.api_keys.create(tenant.id, expires_at=clock() + timedelta(minutes=1))
     async with client_of(app, key.text) as client:
         url = local((await initiated(client))["upload_url"])
     await make_void(runtime, clock, tenant, key, how)
