@@ -9,7 +9,8 @@ from service.domain.models.forms import RequestForms
 from service.domain.models.loader import packaged, with_file
 from service.domain.models.model import Model
 from service.domain.models.registry import SEED
-from service.domain.request import CreateGeneration, RequestLimits
+from service.domain.request import CreateGeneration
+from service.domain.request_limits import RequestLimits
 from service.domain.tenant import Limits
 
 T25 = "bytedance/seedance-2.5/text-to-video"
