@@ -157,5 +157,5 @@ def job_name(job_id: str) -> str:
 
 def of_job(name: str) -> str | None:
     """Return the id of a bulk job; None: the name is not one of a bulk job."""
-    head, _, job_id = name.partition(":")
-    return job_id if head == _PREFIX and ids.is_id(ids.BULK_JOB, job_id) else None
+    job_id = name.removeprefix(f"{_PREFIX}:")
+    return job_id if ids.is_id(ids.BULK_JOB, job_id) and name == job_name(job_id) else None

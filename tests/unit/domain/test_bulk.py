@@ -123,7 +123,7 @@ def test_bulk_preview_does_not_widen_the_times_of_a_filter() -> None:
     ],
 )
 def test_bulk_selection_has_the_stored_form(kind: BulkKind, selection: Selection, stored: dict[str, Any]) -> None:
-    """Jobs of an earlier release continue after an upgrade: this form cannot change."""
+    """It cannot change: jobs go on after an upgrade, and the same selection joins a job by the hash of these bytes."""
     text = json.dumps(stored, ensure_ascii=False).encode()
 
     assert selection.to_json() == text
