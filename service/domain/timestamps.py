@@ -12,15 +12,11 @@ from service.errors import FieldError, Invalid
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 
 
-def _written(error: Literal["date_parsing", "datetime_parsing"]) -> BeforeValidator:
+def _written(value: Any, error: Literal["date_parsing", "datetime_parsing"]) -> Any:
     """Refuse what pydantic accepts as seconds or milliseconds since 1970: the caller may have meant the other unit."""
-
-    def check(value: Any) -> Any:
-        if isinstance(value, date) or (isinstance(value, str) and _DAY.match(value)):
-            return value
-        raise PydanticKnownError(error, {"error": "not RFC 3339"})
-
-    return BeforeValidator(check)
+    if isinstance(value, date) or (isinstance(value, str) and _DAY.match(value)):
+        return value
+    raise PydanticKnownError(error, {"error": "not RFC 3339"})
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -31,11 +27,11 @@ def _in_utc(moment: datetime) -> datetime:
 
 
 #: A time with an offset, as RFC 3339 writes it.
-Moment = Annotated[AwareDatetime, _written("datetime_parsing")]
+Moment = Annotated[AwareDatetime, BeforeValidator(lambda value: _written(value, "datetime_parsing"))]
 #: The same as a value in UTC.
 UtcMoment = Annotated[Moment, AfterValidator(_in_utc)]
 #: A day, as RFC 3339 writes it.
-Day = Annotated[date, _written("date_parsing")]
+Day = Annotated[date, BeforeValidator(lambda value: _written(value, "date_parsing"))]
 
 #: The end of the year 9999, the last that Python's datetime supports.
 _LAST_SECOND: Final = 253_402_300_799

@@ -95,9 +95,10 @@ def test_usage_groups_are_ordered_by_spending_then_by_counts() -> None:
 
 
 def test_usage_without_a_name_is_before_its_equals() -> None:
-    day = Booked(created=2, spent=0, outcomes={"failed:expired": 1}, refusals={}, models={}, costs={})
+    models = {"01/a": Figures(created=1), "z/a": Figures(created=1)}
+    day = Booked(created=3, spent=0, outcomes={}, refusals={}, models=models, costs={})
 
-    assert list(by_code([day])) == [None, "expired"]
+    assert list(by_model([day])) == [None, "01/a", "z/a"]
 
 
 @given(days)
