@@ -84,6 +84,14 @@ def test_submitting_records_the_time() -> None:
     assert factories.generation().submitting(LATER).submitted_at == LATER
 
 
+def test_submitted_has_the_request_id_of_fal() -> None:
+    submitted = factories.in_status(Status.SUBMITTING).submitted("request-1")
+    adopted = factories.in_status(Status.UNCONFIRMED).adopted("request-1", LATER)
+
+    assert (submitted.request_id, submitted.confirmed_at) == ("request-1", None)
+    assert (adopted.request_id, adopted.confirmed_at) == ("request-1", LATER)
+
+
 def test_requeued_counts_the_refusal() -> None:
     g = factories.in_status(Status.SUBMITTING, submit_refusals=2).requeued()
 

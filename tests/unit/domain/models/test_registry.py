@@ -344,21 +344,25 @@ def test_registry_upstream_of_an_unknown_model_is_its_id() -> None:
     assert found.upstream("was/known/once") == "was/known/once"
 
 
+CAN_ADD = f"GATEWAY_MODELS_FILE can add it to {', '.join(packaged())}"
+
+
 @pytest.mark.parametrize(
     ("arguments", "setting", "fault"),
     [
-        ({"default": "a/b/c"}, "fal_model", "a/b/c is not a known model"),
-        ({"default": COMPLETION}, "fal_model", "cannot be the default: it completes drafts"),
-        ({"enabled": ["a/b/c"]}, "models", "a/b/c is not a known model"),
-        ({"file": ("x", "own.toml")}, "models_file", "own.toml: is not TOML"),
+        ({"default": "a/b/c"}, "fal_model", f"a/b/c is not a known model; {CAN_ADD}"),
+        ({"default": COMPLETION}, "fal_model", f"{COMPLETION} cannot be the default: it completes drafts"),
+        ({"enabled": ["a/b/c"]}, "models", f"a/b/c is not a known model; {CAN_ADD}"),
+        ({"enabled": [SEED, ""]}, "models", f" is not a known model; {CAN_ADD}"),
+        ({"file": ("x = ", "own.toml")}, "models_file", "own.toml: is not TOML: Invalid value (at end of document)"),
     ],
 )
 def test_registry_wrong_setting_is_named(arguments: dict[str, Any], setting: str, fault: str) -> None:
     with pytest.raises(ModelsError) as caught:
         registry.build(**arguments)
 
-    assert caught.value.setting == setting
-    assert fault in caught.value.fault
+    assert (caught.value.setting, caught.value.fault) == (setting, fault)
+    assert str(caught.value) == f"{setting}: {fault}"
 
 
 def test_registry_rates_replace_prices_of_the_default() -> None:
@@ -400,3 +404,33 @@ def test_registry_family_has_the_rates_of_the_account() -> None:
 def test_family_alias_is_not_inherited() -> None:
     text = f'[models."a/b/c"]\nextends = "{SEED}"\ntitle = "Other"\n'
     assert with_file(text, "own.toml")["a/b/c"].family_aliases == ()
+
+
+@pytest.mark.parametrize(
+    ("enabled", "model_id", "found"),
+    [
+        (["*"], None, COMPLETION),
+        (["*"], "bytedance/seedance-2.5/text-to-video", COMPLETION),
+        (["*"], SEED, None),
+        (["*"], "was/known/once", COMPLETION),
+        (["bytedance/seedance-2.5/text-to-video"], "bytedance/seedance-2.5/text-to-video", None),
+        (None, None, None),
+    ],
+)
+def test_registry_completion_is_of_the_family(
+    enabled: list[str] | None, model_id: str | None, found: str | None
+) -> None:
+    """The model of a generation that is not known any more can be of any family."""
+    completion = registry.build(enabled=enabled).completion_of(model_id)
+
+    assert (None if completion is None else completion.id) == found
+
+
+def test_registry_names_of_a_namespace_are_one() -> None:
+    """An alias with fal's owner in front is found without it, and the other way round."""
+    text = own('aliases = ["fal-ai/short"]\nfamily_aliases = ["fal-ai/family"]')
+    found = registry.build(enabled=["short"], file=(text, "own.toml"))
+
+    assert list(found.enabled) == [SEED, "a/b/c"]
+    assert found.find("short") is found.find("fal-ai/short") is found.enabled["a/b/c"]
+    assert found.family("family") == found.family("fal-ai/family") == {"image-to-video": found.enabled["a/b/c"]}

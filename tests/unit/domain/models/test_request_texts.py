@@ -202,3 +202,22 @@ def test_class_of_a_model_names_it() -> None:
     assert property_of(REFERENCE, "image_urls")["anyOf"][0]["maxItems"] == 30
     number = property_of(REFERENCE, "duration")["anyOf"][1]
     assert number == {"type": "integer", "minimum": 4, "maximum": 30}
+
+
+@pytest.mark.parametrize(
+    ("model_id", "field", "value", "kind"),
+    [
+        (US, "bitrate_mode", "high", "unknown_capability"),
+        (US, "seed", 1, "extra_forbidden"),
+        (COMPLETION, "draft_id", "x", "draft_id"),
+        (COMPLETION, "duration", "5", "extra_forbidden"),
+        (REFERENCE, "task", "singing", "literal_error"),
+        (REFERENCE, "image_urls", ["https://a.example/"] * 31, "too_long"),
+        (REFERENCE, "duration", 31, "literal_error"),
+    ],
+)
+def test_fault_of_a_model_has_its_type(model_id: str, field: str, value: object, kind: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        TypeAdapter(request_class(packaged()[model_id])).validate_python({"prompt": "a", field: value})
+
+    assert [fault["type"] for fault in refused.value.errors() if fault["loc"][0] == field] == [kind]
