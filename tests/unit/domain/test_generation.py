@@ -85,11 +85,20 @@ def test_submitting_records_the_time() -> None:
 
 
 def test_submitted_has_the_request_id_of_fal() -> None:
-    submitted = factories.in_status(Status.SUBMITTING).submitted("request-1")
-    adopted = factories.in_status(Status.UNCONFIRMED).adopted("request-1", LATER)
+    submitting, unconfirmed = factories.in_status(Status.SUBMITTING), factories.in_status(Status.UNCONFIRMED)
+    changes = submitting.status_changes + 1
 
-    assert (submitted.request_id, submitted.confirmed_at) == ("request-1", None)
-    assert (adopted.request_id, adopted.confirmed_at) == ("request-1", LATER)
+    assert submitting.submitted("request-1") == replace(
+        submitting, status=Status.SUBMITTED, status_changes=changes, request_id="request-1"
+    )
+    assert unconfirmed.without_slot().adopted("request-1", LATER) == replace(
+        unconfirmed,
+        status=Status.SUBMITTED,
+        status_changes=changes + 1,
+        request_id="request-1",
+        confirmed_at=LATER,
+        slot_released=False,
+    )
 
 
 def test_requeued_counts_the_refusal() -> None:
