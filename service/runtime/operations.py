@@ -19,6 +19,7 @@ from service.usecases.operations.generation_ledger import GenerationLedgers
 from service.usecases.operations.generations import GenerationSearch
 from service.usecases.operations.readiness import Readiness
 from service.usecases.operations.status import StatusService
+from service.usecases.operations.tenant_budgets import TenantBudgets
 from service.usecases.operations.unconfirmed import UnconfirmedService
 from service.usecases.operations.usage import AccountUsage
 from service.usecases.operations.usage_lists import UsageLists
@@ -37,6 +38,7 @@ class OperationServices:
     adjustments: AdjustmentService
     usage: AccountUsage
     usage_lists: UsageLists
+    tenant_budgets: TenantBudgets
     ledgers: GenerationLedgers
     audit: Audit
     audit_jobs: AuditJobs
@@ -67,10 +69,9 @@ def build_operations(
         ),
         adjustments=AdjustmentService(stores.generations, stores.adjustments),
         ledgers=GenerationLedgers(stores.generations, stores.ledger_lines),
-        usage=AccountUsage(
-            stores.usage, stores.usage_rows, stores.tenants, stores.money, stores.budget_shares, core.trail, clock=clock
-        ),
+        usage=AccountUsage(stores.usage, stores.usage_rows, stores.tenants, core.trail, clock=clock),
         usage_lists=UsageLists(stores.usage, stores.usage_rows, stores.tenants, stores.money, core.trail, clock=clock),
+        tenant_budgets=TenantBudgets(stores.tenants, stores.money, stores.budget_shares, clock=clock),
         audit=core.audit,
         audit_jobs=core.audit_jobs,
         bulk_jobs=core.bulk_jobs,

@@ -62,7 +62,7 @@ async def list_tenants(
     after = None if cursor is None else decode_cursor(cursor, ids.TENANT)
     page = await gateway.tenants.service.page(limit=limit + 1, after=after)
     more = page[limit - 1].id if len(page) > limit else None
-    standings = await gateway.operations.usage.months(page[:limit])
+    standings = await gateway.operations.tenant_budgets.of_month(page[:limit])
     views = [tenant_view(t, month=month_view(t, standing)) for t, standing in zip(page, standings, strict=False)]
     return page_of(views, more)
 

@@ -81,5 +81,5 @@ async def list_budgets(
     ] = 0.0,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
 ) -> BudgetList:
-    found = await gateway.operations.usage.near_budgets(limit, least_share=least_share)
+    found = await gateway.operations.tenant_budgets.near(limit, least_share=least_share)
     return {"object": "list", "data": [budget_view(use) for use in found]}

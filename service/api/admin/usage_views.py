@@ -9,7 +9,8 @@ from service.api.v1.usage_schemas import FiguresView, figures_view
 from service.domain.described import Date, Timestamp, described
 from service.domain.pricing import usd
 from service.domain.usage import EndUserKind
-from service.usecases.operations.usage import BudgetUse, By, Row, UsagePage
+from service.usecases.operations.tenant_budgets import BudgetUse
+from service.usecases.operations.usage import By, Row, UsagePage
 from service.usecases.operations.usage_table import KEYS, key_of
 
 

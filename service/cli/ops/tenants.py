@@ -106,7 +106,7 @@ def _all_tenants() -> Iterator[TenantView]:
 
     async def read(runtime: "Runtime") -> list[tuple[Tenant, Standing]]:
         page = await runtime.tenants.service.page(limit=_PAGE, after=after)
-        return list(zip(page, await runtime.operations.usage.months(page), strict=True))
+        return list(zip(page, await runtime.operations.tenant_budgets.of_month(page), strict=True))
 
     while page := with_runtime(read):
         yield from (tenant_view(tenant, month=month_view(tenant, standing)) for tenant, standing in page)

@@ -50,7 +50,7 @@ def usage(
 
 def budgets(*, as_json: bool) -> None:
     """Print the tenants that have used most of their monthly budget."""
-    found = with_runtime(lambda runtime: runtime.operations.usage.near_budgets(100))
+    found = with_runtime(lambda runtime: runtime.operations.tenant_budgets.near(100))
     show_list(map(budget_view, found), _BUDGETS, as_json=as_json)
 
 

@@ -40,7 +40,7 @@ async def show_money(visit: Visit) -> Page:
         "charts": charts,
         "total": page.total,
         "days": _DAYS,
-        "near": await operations.usage.near_budgets(_SHOWN, least_share=_NEAR),
+        "near": await operations.tenant_budgets.near(_SHOWN, least_share=_NEAR),
     }
     return Page("money/overview.html", "Money", context)
 
@@ -48,7 +48,7 @@ async def show_money(visit: Visit) -> Page:
 @money.page("/money/budgets", needs=Role.VIEWER)
 async def show_budgets(visit: Visit) -> Page:
     first = decode_offset(visit.query.get("cursor") or None)
-    uses = await visit.runtime.operations.usage.near_budgets(ROWS + 1, first=first)
+    uses = await visit.runtime.operations.tenant_budgets.near(ROWS + 1, first=first)
     following = None if len(uses) <= ROWS else f"/money/budgets?cursor={encode_offset(first + ROWS)}"
     return Page(
         "money/budgets.html",

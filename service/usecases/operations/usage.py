@@ -9,24 +9,21 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date
 from typing import Final, Literal, Self
 
 from service.clock import Clock
-from service.domain import budgets, end_user, ids
+from service.domain import end_user, ids
 from service.domain.actor import Actor
-from service.domain.budgets import Standing
 from service.domain.figures import Figures, by_code, by_model, total
 from service.domain.operator import Role
-from service.domain.tenant import Tenant
 from service.domain.usage import Day, EndUserUsage, dates, periods
 from service.errors import FieldError, Invalid, NotFound
 from service.store import keys
-from service.store.money.budget_shares import BudgetShareStore
-from service.store.money.money import MoneyStore
 from service.store.money.usage import UsageStore
 from service.store.money.usage_rows import UsageRowStore
-from service.store.tenants.tenants import DeletedTenant, TenantStore
+from service.store.tenants.tenants import TenantStore
+from service.usecases.operations.tenant_names import TenantName, tenant_names
 from service.usecases.tenants.usage import MOST_DAYS, EndUserRows
 from service.usecases.trail.trail import Trail
 
@@ -48,15 +45,6 @@ class Period:
     @property
     def months(self) -> list[str]:
         return list(dict.fromkeys(day[: len("2026-01")] for day in self.dates))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TenantName:
-    """A tenant in a report. ``name``: the last one of a deleted tenant; None: it is not known any more."""
-
-    id: str
-    name: str | None
-    deleted_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,19 +79,6 @@ class UsagePage:
         return replace(self, rows=[_without_name(row) for row in self.rows])
 
 
-@dataclass(frozen=True, slots=True)
-class BudgetUse:
-    """A tenant with its monthly budget and what is held and spent of it."""
-
-    tenant: Tenant
-    standing: Standing
-    limit: int
-
-    @property
-    def share(self) -> float:
-        return (self.standing.held + self.standing.spent) / max(1, self.limit)
-
-
 class AccountUsage:
     """Reads for operators."""
 
@@ -112,8 +87,6 @@ class AccountUsage:
         usage: UsageStore,
         rows: UsageRowStore,
         tenants: TenantStore,
-        money: MoneyStore,
-        shares: BudgetShareStore,
         trail: Trail,
         *,
         clock: Clock,
@@ -121,8 +94,6 @@ class AccountUsage:
         self._usage = usage
         self._rows = rows
         self._tenants = tenants
-        self._money = money
-        self._shares = shares
         self._trail = trail
         self._clock = clock
 
@@ -192,26 +163,6 @@ class AccountUsage:
         async with self._trail.act(actor, "read_account_usage", target=tenant_id, tenant_id=tenant_id):
             return await self.read(by, period, tenant_id=tenant_id, first=first, limit=limit)
 
-    async def months(self, tenants: Sequence[Tenant]) -> list[Standing]:
-        """Return what is held and spent of each tenant's budget of this month."""
-        month = budgets.month(self._clock())
-        return await self._money.standings_of([keys.money_of_tenant(tenant.id, month) for tenant in tenants])
-
-    async def near_budgets(self, most: int, *, least_share: float = 0.0, first: int = 0) -> list[BudgetUse]:
-        """Return the tenants that have used most of their monthly budget, the highest share first.
-
-        The choice is at most two minutes old, the figures are of now. ``first``: entries before it.
-        """
-        names = await self._shares.highest(most, least_share=least_share, first=first)
-        found = list((await self._tenants.load_all(names)).values())
-        standings = await self.months(found)
-        uses = [
-            BudgetUse(tenant, standing, tenant.limits.monthly_budget)
-            for tenant, standing in zip(found, standings, strict=True)
-            if tenant.limits.monthly_budget is not None
-        ]
-        return sorted(uses, key=lambda use: -use.share)
-
     def _id(self, tenant_id: str | None) -> str:
         if tenant_id is None:
             return keys.ACCOUNT
@@ -265,13 +216,6 @@ class AccountUsage:
         return rows, first + limit if len(found) > limit else None, not exact
 
 
-async def tenant_names(tenants: TenantStore, tenant_ids: Sequence[str]) -> list[TenantName]:
-    """Return the names of tenants, also of deleted ones."""
-    known = await tenants.load_all(tenant_ids)
-    deleted = await tenants.deleted([name for name in tenant_ids if name not in known])
-    return [_name(name, known.get(name), deleted.get(name)) for name in tenant_ids]
-
-
 def _without_name(row: Row) -> Row:
     user = row.end_user
     if user is None:
@@ -284,14 +228,6 @@ def _first_day(month: str) -> date:
         with contextlib.suppress(ValueError):
             return date.fromisoformat(f"{month}-01")
     raise Invalid(FieldError("/query/month", "must be a month like 2026-01", "period"))
-
-
-def _name(tenant_id: str, tenant: Tenant | None, deleted: DeletedTenant | None) -> TenantName:
-    if tenant is not None:
-        return TenantName(id=tenant_id, name=tenant.name)
-    if deleted is not None:
-        return TenantName(id=tenant_id, name=deleted.name, deleted_at=deleted.deleted_at)
-    return TenantName(id=tenant_id, name=None)
 
 
 def _of_tenant(tenant: TenantName, day: Day) -> Row:

@@ -17,7 +17,7 @@ from service.store.money.money import MoneyStore
 from service.store.money.usage import UsageStore
 from service.store.money.usage_rows import UsageRowStore
 from service.store.tenants.tenants import TenantStore
-from service.usecases.operations.usage import TenantName, tenant_names
+from service.usecases.operations.tenant_names import TenantName, tenant_names
 from service.usecases.tenants.usage import checked_period
 from service.usecases.trail.trail import Trail
 

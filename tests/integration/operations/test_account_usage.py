@@ -319,4 +319,4 @@ async def test_list_of_tenants_near_their_budget(
     await runtime.tenants.service.delete(made["over"].id, drain=True)
     await runtime.tenants.service.update(made["near"].id, lambda t: replace(t, limits=Limits()))
     await sampler.sample()
-    assert [use.tenant.name for use in await runtime.operations.usage.near_budgets(10)] == ["low", "zero"]
+    assert [use.tenant.name for use in await runtime.operations.tenant_budgets.near(10)] == ["low", "zero"]
