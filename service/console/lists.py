@@ -58,8 +58,7 @@ def pair_of(text: str) -> tuple[str, str]:
 
 def cursor_of(visit: Visit, prefix: str) -> str | None:
     """Return the id after which the page begins. Raises Invalid."""
-    cursor = visit.query.get("cursor")
-    return decode_cursor(cursor, prefix) if cursor else None
+    return decode_cursor(visit.query.get("cursor") or None, prefix)
 
 
 def next_target(visit: Visit, path: str, after: str | None, names: Iterable[str]) -> str | None:

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query, Response
 
 from service.api.admin.bulk_schemas import BulkJobList, BulkJobView, BulkPreviewView, job_view, preview_view
 from service.api.http.audited import AuditedRoute
+from service.api.http.cursor_queries import Cursor
 from service.api.http.cursors import decode_cursor, page_of
 from service.api.http.dependencies import ON_CALL, VIEWER, Gateway, OnCall, json_of
 from service.api.schemas import problems
@@ -58,9 +59,9 @@ async def start_bulk_job(
 async def list_bulk_jobs(
     gateway: Gateway,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    cursor: Annotated[str | None, Query(max_length=100)] = None,
+    cursor: Cursor = None,
 ) -> BulkJobList:
-    after = None if cursor is None else decode_cursor(cursor, ids.BULK_JOB)
+    after = decode_cursor(cursor, ids.BULK_JOB)
     page = await gateway.operations.bulk_jobs.page(limit=limit, after=after)
     return page_of([job_view(job) for job in page.items], page.after)
 

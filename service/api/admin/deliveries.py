@@ -13,6 +13,7 @@ from service.api.admin.webhook_schemas import (
     receiver_view,
 )
 from service.api.http.audited import AuditedRoute
+from service.api.http.cursor_queries import Cursor
 from service.api.http.cursors import decode_cursor, page_of
 from service.api.http.dependencies import ON_CALL, VIEWER, Gateway, json_of
 from service.api.schemas import problems
@@ -48,7 +49,7 @@ async def list_all_deliveries(
     created_after: Moment | None = None,
     created_before: Moment | None = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    cursor: Annotated[str | None, Query(max_length=100)] = None,
+    cursor: Cursor = None,
 ) -> OperatorDeliveryList:
     wanted = DeliveryFilter(
         status=status,
@@ -58,7 +59,7 @@ async def list_all_deliveries(
         created_after=in_range(created_after, "/query/created_after"),
         created_before=in_range(created_before, "/query/created_before"),
     )
-    after = None if cursor is None else decode_cursor(cursor, ids.DELIVERY)
+    after = decode_cursor(cursor, ids.DELIVERY)
     page = await gateway.webhooks.all_deliveries.page(wanted, tenant_id=tenant_id, limit=limit, after=after)
     return page_of([operator_delivery_view(delivery) for delivery in page.items], page.after)
 

@@ -13,7 +13,8 @@ from service.api.end_user_views import (
     erasure_view,
 )
 from service.api.http.audited import AuditedRoute, reads_personal_data
-from service.api.http.cursors import LONGEST_NAME_CURSOR, decode_name, page_of
+from service.api.http.cursor_queries import NameCursor
+from service.api.http.cursors import decode_name, page_of
 from service.api.http.dependencies import ADMIN, ON_CALL, EndUserId, Gateway, json_of
 from service.domain.reason import LONGEST_REASON, ActReason
 from service.domain.request import END_USER_LENGTH
@@ -37,7 +38,7 @@ async def list_end_users_of_tenant(
     ] = "",
     blocked: Annotated[bool | None, Query(description="Only blocked ones, or only others. Default: all.")] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    cursor: Annotated[str | None, Query(max_length=LONGEST_NAME_CURSOR)] = None,
+    cursor: NameCursor = None,
 ) -> EndUserList:
     tenant = await gateway.tenants.service.get(tenant_id)
     page = await gateway.tenants.end_users.page(

@@ -13,6 +13,7 @@ from service.api.admin.generation_views import (
     row,
 )
 from service.api.http.audited import AuditedRoute, reads_personal_data
+from service.api.http.cursor_queries import Cursor
 from service.api.http.cursors import decode_cursor, page_of
 from service.api.http.dependencies import ON_CALL, VIEWER, Gateway, json_of
 from service.api.http.generation_queries import METADATA, Code, FalRequestId, metadata_of
@@ -66,7 +67,7 @@ async def list_all_generations(
     created_before: Moment | None = None,
     fal_request_id: FalRequestId = None,
     limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = 20,
-    cursor: Annotated[str | None, Query(max_length=100)] = None,
+    cursor: Cursor = None,
 ) -> GenerationRows:
     search = gateway.operations.generations
     wanted = await search.filter(
@@ -81,9 +82,7 @@ async def list_all_generations(
         created_before=in_range(created_before, "/query/created_before"),
         fal_request_id=fal_request_id,
     )
-    page = await search.page(
-        wanted, limit=limit, after=None if cursor is None else decode_cursor(cursor, ids.GENERATION)
-    )
+    page = await search.page(wanted, limit=limit, after=decode_cursor(cursor, ids.GENERATION))
     return page_of([row(found) for found in page.items], page.after)
 
 

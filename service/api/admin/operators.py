@@ -21,6 +21,7 @@ from service.api.admin.operator_schemas import (
 )
 from service.api.http.audited import AuditedRoute
 from service.api.http.compression import NO_TRANSFORM
+from service.api.http.cursor_queries import Cursor
 from service.api.http.cursors import decode_cursor, page_of
 from service.api.http.dependencies import ADMIN, Gateway, Viewer, json_of, optional_json_of
 from service.api.http.preconditions import IF_MATCH, Version, show_version
@@ -60,9 +61,9 @@ async def create_operator(
 async def list_operators(
     gateway: Gateway,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    cursor: Annotated[str | None, Query(max_length=100)] = None,
+    cursor: Cursor = None,
 ) -> OperatorList:
-    after = None if cursor is None else decode_cursor(cursor, ids.OPERATOR)
+    after = decode_cursor(cursor, ids.OPERATOR)
     page = await gateway.operators.service.page(limit=limit + 1, after=after)
     more = page[limit - 1].id if len(page) > limit else None
     return page_of([operator_view(operator) for operator in page[:limit]], more)

@@ -19,6 +19,7 @@ from service.api.admin.tenant_schemas import (
 )
 from service.api.http.audited import AuditedRoute, reads_personal_data
 from service.api.http.compression import NO_TRANSFORM
+from service.api.http.cursor_queries import Cursor
 from service.api.http.cursors import decode_cursor, page_of
 from service.api.http.dependencies import ADMIN, ON_CALL, VIEWER, Gateway, json_of, optional_json_of
 from service.api.http.preconditions import IF_MATCH, Version, show_version
@@ -57,9 +58,9 @@ async def create_tenant(
 async def list_tenants(
     gateway: Gateway,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    cursor: Annotated[str | None, Query(max_length=100)] = None,
+    cursor: Cursor = None,
 ) -> TenantList:
-    after = None if cursor is None else decode_cursor(cursor, ids.TENANT)
+    after = decode_cursor(cursor, ids.TENANT)
     page = await gateway.tenants.service.page(limit=limit + 1, after=after)
     more = page[limit - 1].id if len(page) > limit else None
     standings = await gateway.operations.tenant_budgets.of_month(page[:limit])

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from service.api.http.accept import NEGOTIATED, preferred
+from service.api.http.cursor_queries import Cursor
 from service.api.http.dependencies import VIEWER, Gateway
 from service.api.http.responses import json_response
 from service.api.http.trail_views import TrailList, decode_trail_cursor, trail_csv, trail_page_view
@@ -38,7 +39,7 @@ async def list_trail(
     after: Annotated[Moment | None, Query(description="Recorded at this time (RFC 3339) or later.")] = None,
     before: Annotated[Moment | None, Query(description="Recorded before this time (RFC 3339).")] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
-    cursor: Annotated[str | None, Query(max_length=100)] = None,
+    cursor: Cursor = None,
 ) -> Response:
     wanted = TrailFilter(
         actor=actor,

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from service.api.admin.usage_views import AccountUsageView, BudgetList, budget_view, usage_view
 from service.api.http.accept import NEGOTIATED, preferred
 from service.api.http.audited import AuditedRoute
+from service.api.http.cursor_queries import Cursor
 from service.api.http.cursors import decode_offset, encode_offset
 from service.api.http.dependencies import VIEWER, Gateway, Viewer
 from service.api.http.responses import json_response
@@ -52,7 +53,7 @@ async def read_account_usage(
     ] = None,
     tenant_id: Annotated[str | None, Query(max_length=100, description="Of this tenant only.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    cursor: Annotated[str | None, Query(max_length=100)] = None,
+    cursor: Cursor = None,
 ) -> Response:
     usage = gateway.operations.usage
     period = usage.period(month, start, end)

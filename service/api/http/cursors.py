@@ -13,8 +13,6 @@ from service.errors import FieldError, Invalid
 
 Item = TypeVar("Item")
 
-#: In characters: the base64 of a name of 256 characters, each of four bytes at most.
-LONGEST_NAME_CURSOR: Final = 1400
 _OFFSET: Final = re.compile("[0-9]{1,12}")
 
 
@@ -29,8 +27,10 @@ def encode_cursor(name: str) -> str:
     return base64.urlsafe_b64encode(name.encode()).decode().rstrip("=")
 
 
-def decode_cursor(cursor: str, prefix: str, pointer: str = "/query/cursor") -> str:
-    """Return the id in a cursor. Raises Invalid if it is not a cursor over ids of this prefix."""
+def decode_cursor(cursor: str | None, prefix: str, pointer: str = "/query/cursor") -> str | None:
+    """Return the id in a cursor; None without a cursor. Raises Invalid if it is not one over ids of this prefix."""
+    if cursor is None:
+        return None
     name = _text(cursor)
     if not ids.is_id(prefix, name):
         raise _invalid(pointer)

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from service.api.http.audited import AuditedRoute
+from service.api.http.cursor_queries import Cursor
 from service.api.http.cursors import decode_cursor, encode_cursor, page_of
 from service.api.http.dependencies import Gateway, Manager, Reader, json_of
 from service.api.schemas import problems
@@ -42,7 +43,7 @@ async def list_deliveries(
     created_after: Moment | None = None,
     created_before: Moment | None = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    cursor: Annotated[str | None, Query(max_length=100)] = None,
+    cursor: Cursor = None,
 ) -> DeliveryList:
     wanted = DeliveryFilter(
         status=status,
@@ -52,7 +53,7 @@ async def list_deliveries(
         created_after=in_range(created_after, "/query/created_after"),
         created_before=in_range(created_before, "/query/created_before"),
     )
-    after = None if cursor is None else decode_cursor(cursor, ids.DELIVERY)
+    after = decode_cursor(cursor, ids.DELIVERY)
     page = await gateway.webhooks.deliveries.list(caller, wanted, limit=limit, after=after)
     return page_of([delivery_view(delivery) for delivery in page.items], page.after)
 
@@ -74,7 +75,7 @@ async def replay_deliveries(
         created_after=in_range(body.created_after, "/created_after"),
         created_before=in_range(body.created_before, "/created_before"),
     )
-    after = None if body.cursor is None else decode_cursor(body.cursor, ids.DELIVERY, "/cursor")
+    after = decode_cursor(body.cursor, ids.DELIVERY, "/cursor")
     done = await gateway.webhooks.deliveries.replay(caller, wanted, after=after)
     return {
         "object": "replay",

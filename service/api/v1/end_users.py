@@ -13,7 +13,8 @@ from service.api.end_user_views import (
     erasure_view,
 )
 from service.api.http.audited import AuditedRoute
-from service.api.http.cursors import LONGEST_NAME_CURSOR, decode_name, page_of
+from service.api.http.cursor_queries import NameCursor
+from service.api.http.cursors import decode_name, page_of
 from service.api.http.dependencies import EndUserId, Gateway, Manager, Reader, optional_json_of
 from service.domain.erasure import Erasure
 from service.domain.reason import BlockReason
@@ -42,7 +43,7 @@ async def list_end_users(
     ] = "",
     blocked: Annotated[bool | None, Query(description="Only blocked ones, or only others. Default: all.")] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    cursor: Annotated[str | None, Query(max_length=LONGEST_NAME_CURSOR)] = None,
+    cursor: NameCursor = None,
 ) -> EndUserList:
     page = await gateway.tenants.end_users.page(
         caller, prefix=prefix, blocked=blocked, limit=limit, after=decode_name(cursor)

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Request, Response
 
 from service.api.http.bodies import json_body, release_memory
+from service.api.http.cursor_queries import Cursor
 from service.api.http.cursors import decode_cursor, page_of
 from service.api.http.dependencies import (
     LONGEST_WAIT,
@@ -203,7 +204,7 @@ async def list_generations(
     created_after: Moment | None = None,
     created_before: Moment | None = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    cursor: Annotated[str | None, Query(max_length=100)] = None,
+    cursor: Cursor = None,
 ) -> Response:
     caller = await tenant(request, Scope.READ)
     gateway = runtime(request)
@@ -220,7 +221,7 @@ async def list_generations(
             metadata=metadata_of(request),
         ),
         limit=limit,
-        after=None if cursor is None else decode_cursor(cursor, ids.GENERATION),
+        after=decode_cursor(cursor, ids.GENERATION),
     )
     queues = await gateway.generations.queue_estimator.of_page(caller, page.items)
     answer: GenerationList = page_of(

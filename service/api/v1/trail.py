@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from service.api.http.cursor_queries import Cursor
 from service.api.http.dependencies import Gateway, Manager
 from service.api.http.trail_views import TrailList, decode_trail_cursor, trail_page_view
 from service.domain.timestamps import Moment, in_range
@@ -29,7 +30,7 @@ async def list_tenant_trail(
     after: Annotated[Moment | None, Query(description="Recorded at this time (RFC 3339) or later.")] = None,
     before: Annotated[Moment | None, Query(description="Recorded before this time (RFC 3339).")] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    cursor: Annotated[str | None, Query(max_length=100)] = None,
+    cursor: Cursor = None,
 ) -> TrailList:
     wanted = TrailFilter(
         actor=actor,

@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal
 from fastapi import APIRouter, Query, Request, Response
 
 from service.api.http.accept import NEGOTIATED, preferred
+from service.api.http.cursor_queries import Cursor
 from service.api.http.cursors import decode_offset, encode_offset
 from service.api.http.dependencies import Gateway, Reader
 from service.api.http.responses import json_response
@@ -74,7 +75,7 @@ async def list_usage_end_users(
         Query(max_length=10, description="A day or a month (UTC): `2026-01-31`, `2026-01`. Default: this month."),
     ] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    cursor: Annotated[str | None, Query(max_length=100)] = None,
+    cursor: Cursor = None,
 ) -> UsageEndUserList:
     part = await gateway.tenants.usage.end_users(caller.id, period, limit=limit, first=decode_offset(cursor))
     return end_user_page(part)

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict
 
+from service.api.http.cursor_queries import Cursor
 from service.api.http.cursors import decode_offset
 from service.api.http.dependencies import Gateway, Reader, json_of
 from service.api.schemas import problems
@@ -67,7 +68,7 @@ async def list_usage_report_end_users(
     caller: Reader,
     report_id: str,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    cursor: Annotated[str | None, Query(max_length=100)] = None,
+    cursor: Cursor = None,
 ) -> UsageEndUserList:
     first = decode_offset(cursor)
     reports = gateway.tenants.usage_reports

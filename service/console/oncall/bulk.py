@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from service.api.http.cursors import decode_cursor, encode_cursor
+from service.api.http.cursors import encode_cursor
 from service.console.bulk import TITLES, confirmation_of, facts_of, informed_by, new_job_of, preview_of
 from service.console.confirm import Confirmation, confirmation_page
-from service.console.lists import ROWS
+from service.console.lists import ROWS, cursor_of
 from service.console.reason import reason_of
 from service.console.routes import ConsoleRoutes
 from service.console.visit import Page, Redirect, Visit
@@ -20,9 +20,7 @@ PREVIEW: Final = f"{_LIST[0]}/preview"
 
 @bulk.page(_LIST[0], needs=Role.VIEWER)
 async def list_bulk_jobs(visit: Visit) -> Page:
-    cursor = visit.query.get("cursor")
-    after = None if not cursor else decode_cursor(cursor, ids.BULK_JOB)
-    page = await visit.runtime.operations.bulk_jobs.page(limit=ROWS, after=after)
+    page = await visit.runtime.operations.bulk_jobs.page(limit=ROWS, after=cursor_of(visit, ids.BULK_JOB))
     more = None if page.after is None else f"{_LIST[0]}?cursor={encode_cursor(page.after)}"
     return Page(
         "oncall/bulk_jobs.html", _LIST[1], {"jobs": page.items, "more": more, "may_act": visit.may(Role.OPERATOR)}

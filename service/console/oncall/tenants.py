@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from service.api.http.cursors import decode_cursor, encode_cursor
+from service.api.http.cursors import encode_cursor
 from service.console.confirm import Confirmation, confirmation_page
+from service.console.lists import cursor_of
 from service.console.oncall.tenant_pages import LIST, own_path, parents, tenant_of
 from service.console.reason import reason_of
 from service.console.rendering import moment
@@ -73,8 +74,7 @@ async def show_tenants(visit: Visit) -> Page | Redirect:
     wanted = visit.query.get("id", "").strip()
     if ids.is_id(ids.TENANT, wanted):
         return Redirect(f"/oncall/tenants/{wanted}")
-    cursor = visit.query.get("cursor")
-    after = None if not cursor else decode_cursor(cursor, ids.TENANT)
+    after = cursor_of(visit, ids.TENANT)
     found = await visit.runtime.tenants.service.page(limit=_ON_A_PAGE + 1, after=after)
     shown = found[:_ON_A_PAGE]
     more = f"/oncall/tenants?cursor={encode_cursor(shown[-1].id)}" if len(found) > _ON_A_PAGE else None
