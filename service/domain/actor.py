@@ -36,6 +36,11 @@ class Actor:
     """Of the client. None: the command line, or a Unix socket."""
     request_id: str | None = None
 
+    @property
+    def may_read_names(self) -> bool:
+        """Whether the actor may read the names of end users."""
+        return self.role is not None and self.role.includes(Role.OPERATOR)
+
     def require(self, needed: Role, *, unless_own: str | None = None) -> None:
         """Raise Forbidden if the role does not include the needed one.
 

@@ -24,7 +24,7 @@ from service.domain.operator import Role
 from service.domain.pricing import usd
 from service.errors import FieldError, Invalid
 from service.usecases.operations.usage import By, Period, UsagePage
-from service.usecases.operations.usage_lists import EndUserList, TenantList, reads_names
+from service.usecases.operations.usage_lists import EndUserList, TenantList
 from service.usecases.operations.usage_table import usage_csv
 from service.usecases.tenants.usage import MOST_DAYS
 
@@ -102,7 +102,7 @@ async def _read(visit: Visit, by: By, chosen: dict[str, str], period: Period) ->
         return of_tenants, of_tenants.after
     if by == "end_user":
         actor = _actor(visit)
-        rows = _NAMED_ROWS if reads_names(actor) else ROWS
+        rows = _NAMED_ROWS if actor.may_read_names else ROWS
         span = chosen["start"] or chosen["month"] or None
         of_users = await lists.end_users(actor, tenant_id, span, first=first, limit=rows)
         return of_users, of_users.after

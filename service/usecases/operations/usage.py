@@ -16,7 +16,6 @@ from service.clock import Clock
 from service.domain import end_user, ids
 from service.domain.actor import Actor
 from service.domain.figures import Figures, by_code, by_model, total
-from service.domain.operator import Role
 from service.domain.usage import Day, EndUserUsage, dates, periods
 from service.errors import FieldError, Invalid, NotFound
 from service.store import keys
@@ -158,7 +157,7 @@ class AccountUsage:
         self, actor: Actor, by: By, period: Period, *, tenant_id: str | None = None, first: int = 0, limit: int = 100
     ) -> UsagePage:
         """Return what an actor may read: a viewer receives no names of end users. A read of names is recorded."""
-        if by != "end_user" or actor.role is None or not actor.role.includes(Role.OPERATOR):
+        if by != "end_user" or not actor.may_read_names:
             return (await self.read(by, period, tenant_id=tenant_id, first=first, limit=limit)).without_names()
         async with self._trail.act(actor, "read_account_usage", target=tenant_id, tenant_id=tenant_id):
             return await self.read(by, period, tenant_id=tenant_id, first=first, limit=limit)

@@ -9,7 +9,6 @@ from service.clock import Clock
 from service.domain import budgets, ids
 from service.domain.actor import Actor
 from service.domain.budgets import Standing
-from service.domain.operator import Role
 from service.domain.usage import EndUserSpending
 from service.errors import NotFound
 from service.store import keys
@@ -99,7 +98,7 @@ class UsageLists:
 
         """
         period = checked_period(period or budgets.month(self._clock()))
-        if not reads_names(actor):
+        if not actor.may_read_names:
             return await self._end_users(tenant_id, period, first=first, limit=limit, with_names=False)
         async with self._trail.act(actor, "read_account_usage", target=tenant_id, tenant_id=tenant_id):
             return await self._end_users(tenant_id, period, first=first, limit=limit, with_names=True)
@@ -113,8 +112,3 @@ class UsageLists:
             raise NotFound("There is no such tenant.")
         after = first + limit if len(found) > limit else None
         return EndUserList(period=period, tenant=tenant, rows=found[:limit], after=after)
-
-
-def reads_names(actor: Actor) -> bool:
-    """Return whether an actor may read the names of end users."""
-    return actor.role is not None and actor.role.includes(Role.OPERATOR)
