@@ -13,14 +13,11 @@ from service.api.admin.webhook_schemas import (
     receiver_view,
 )
 from service.api.http.audited import AuditedRoute
-from service.api.http.cursor_queries import Cursor
-from service.api.http.cursors import decode_cursor, page_of
+from service.api.http.cursors import page_of
+from service.api.http.delivery_queries import DeliveryQuery
 from service.api.http.dependencies import ON_CALL, VIEWER, Gateway, json_of
 from service.api.schemas import problems
-from service.domain import ids
 from service.domain.reason import ActReason
-from service.domain.timestamps import Moment, in_range
-from service.domain.webhook import DeliveryFilter, DeliveryStatus, EventType
 
 router = APIRouter(prefix="/admin/v1", tags=["admin"], route_class=AuditedRoute)
 
@@ -35,32 +32,14 @@ router = APIRouter(prefix="/admin/v1", tags=["admin"], route_class=AuditedRoute)
 )
 async def list_all_deliveries(
     gateway: Gateway,
+    query: DeliveryQuery,
     tenant_id: Annotated[
         str | None, Query(max_length=64, description="Only deliveries of this tenant. Default: all.")
     ] = None,
-    status: DeliveryStatus | None = None,
-    endpoint_id: Annotated[
-        str | None, Query(max_length=64, description="Only deliveries of this endpoint. Default: all.")
-    ] = None,
-    generation_id: Annotated[
-        str | None, Query(max_length=64, description="Only deliveries of this generation. Default: all.")
-    ] = None,
-    event: EventType | None = None,
-    created_after: Moment | None = None,
-    created_before: Moment | None = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    cursor: Cursor = None,
 ) -> OperatorDeliveryList:
-    wanted = DeliveryFilter(
-        status=status,
-        endpoint_id=endpoint_id,
-        generation_id=generation_id,
-        event=event,
-        created_after=in_range(created_after, "/query/created_after"),
-        created_before=in_range(created_before, "/query/created_before"),
+    page = await gateway.webhooks.all_deliveries.page(
+        query.filter, tenant_id=tenant_id, limit=query.limit, after=query.after
     )
-    after = decode_cursor(cursor, ids.DELIVERY)
-    page = await gateway.webhooks.all_deliveries.page(wanted, tenant_id=tenant_id, limit=limit, after=after)
     return page_of([operator_delivery_view(delivery) for delivery in page.items], page.after)
 
 

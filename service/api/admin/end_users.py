@@ -4,20 +4,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from service.api.end_user_views import (
-    EndUserList,
-    EndUserView,
-    ErasedView,
-    end_user_entry_view,
-    end_user_view,
-    erasure_view,
-)
+from service.api.end_user_views import EndUserList, EndUserView, ErasedView, end_user_view, erasure_view
 from service.api.http.audited import AuditedRoute, reads_personal_data
-from service.api.http.cursor_queries import NameCursor
-from service.api.http.cursors import decode_name, page_of
 from service.api.http.dependencies import ADMIN, ON_CALL, EndUserId, Gateway, json_of
+from service.api.http.end_user_queries import EndUserQuery, end_user_list
 from service.domain.reason import LONGEST_REASON, ActReason
-from service.domain.request import END_USER_LENGTH
 from service.usecases.trail.recording import note_reason
 
 router = APIRouter(prefix="/admin/v1/tenants/{tenant_id}/end-users", tags=["admin"], route_class=AuditedRoute)
@@ -30,21 +21,9 @@ router = APIRouter(prefix="/admin/v1/tenants/{tenant_id}/end-users", tags=["admi
     description="As `GET /v1/end-users`. The call is recorded: the ids are data of persons.",
 )
 @reads_personal_data
-async def list_end_users_of_tenant(
-    gateway: Gateway,
-    tenant_id: str,
-    prefix: Annotated[
-        str, Query(max_length=END_USER_LENGTH, description="Only ids that begin with this. Default: all.")
-    ] = "",
-    blocked: Annotated[bool | None, Query(description="Only blocked ones, or only others. Default: all.")] = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    cursor: NameCursor = None,
-) -> EndUserList:
+async def list_end_users_of_tenant(gateway: Gateway, tenant_id: str, query: EndUserQuery) -> EndUserList:
     tenant = await gateway.tenants.service.get(tenant_id)
-    page = await gateway.tenants.end_users.page(
-        tenant, prefix=prefix, blocked=blocked, limit=limit, after=decode_name(cursor)
-    )
-    return page_of([end_user_entry_view(each) for each in page.items], page.after)
+    return await end_user_list(gateway.tenants.end_users, tenant, query)
 
 
 @router.post(

@@ -2,11 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 
 from service.api.http.audited import AuditedRoute
-from service.api.http.cursor_queries import Cursor
 from service.api.http.cursors import decode_cursor, encode_cursor, page_of
+from service.api.http.delivery_queries import DeliveryQuery
 from service.api.http.dependencies import Gateway, Manager, Reader, json_of
 from service.api.schemas import problems
 from service.api.v1.delivery_schemas import (
@@ -18,8 +18,8 @@ from service.api.v1.delivery_schemas import (
     delivery_view,
 )
 from service.domain import ids
-from service.domain.timestamps import Moment, in_range
-from service.domain.webhook import DeliveryFilter, DeliveryStatus, EventType
+from service.domain.timestamps import in_range
+from service.domain.webhook import DeliveryFilter, DeliveryStatus
 
 router = APIRouter(prefix="/v1/deliveries", tags=["webhooks"], route_class=AuditedRoute)
 
@@ -29,32 +29,8 @@ router = APIRouter(prefix="/v1/deliveries", tags=["webhooks"], route_class=Audit
     summary="List deliveries, newest first",
     description="Without their bodies and attempts. The filters can be combined.",
 )
-async def list_deliveries(
-    gateway: Gateway,
-    caller: Reader,
-    status: DeliveryStatus | None = None,
-    endpoint_id: Annotated[
-        str | None, Query(max_length=64, description="Only deliveries of this endpoint. Default: all.")
-    ] = None,
-    generation_id: Annotated[
-        str | None, Query(max_length=64, description="Only deliveries of this generation. Default: all.")
-    ] = None,
-    event: EventType | None = None,
-    created_after: Moment | None = None,
-    created_before: Moment | None = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    cursor: Cursor = None,
-) -> DeliveryList:
-    wanted = DeliveryFilter(
-        status=status,
-        endpoint_id=endpoint_id,
-        generation_id=generation_id,
-        event=event,
-        created_after=in_range(created_after, "/query/created_after"),
-        created_before=in_range(created_before, "/query/created_before"),
-    )
-    after = decode_cursor(cursor, ids.DELIVERY)
-    page = await gateway.webhooks.deliveries.list(caller, wanted, limit=limit, after=after)
+async def list_deliveries(gateway: Gateway, caller: Reader, query: DeliveryQuery) -> DeliveryList:
+    page = await gateway.webhooks.deliveries.list(caller, query.filter, limit=query.limit, after=query.after)
     return page_of([delivery_view(delivery) for delivery in page.items], page.after)
 
 

@@ -2,24 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Response
 
-from service.api.end_user_views import (
-    EndUserList,
-    EndUserView,
-    ErasedView,
-    end_user_entry_view,
-    end_user_view,
-    erasure_view,
-)
+from service.api.end_user_views import EndUserList, EndUserView, ErasedView, end_user_view, erasure_view
 from service.api.http.audited import AuditedRoute
-from service.api.http.cursor_queries import NameCursor
-from service.api.http.cursors import decode_name, page_of
 from service.api.http.dependencies import EndUserId, Gateway, Manager, Reader, optional_json_of
-from service.domain.erasure import Erasure
+from service.api.http.end_user_queries import EndUserQuery, end_user_list
 from service.domain.reason import BlockReason
-from service.domain.request import END_USER_LENGTH
-from service.runtime import Runtime
 
 router = APIRouter(prefix="/v1/end-users", tags=["end users"], route_class=AuditedRoute)
 
@@ -35,20 +24,8 @@ async def _is_known(gateway: Gateway, caller: Manager, end_user_id: EndUserId) -
     description="End users that created a generation in the last 400 days, by id; `blocked=true`: blocked ones, by "
     "pseudonym, those whose id was erased too. A page may be shorter than `limit` and not be the last one.",
 )
-async def list_end_users(
-    gateway: Gateway,
-    caller: Reader,
-    prefix: Annotated[
-        str, Query(max_length=END_USER_LENGTH, description="Only ids that begin with this. Default: all.")
-    ] = "",
-    blocked: Annotated[bool | None, Query(description="Only blocked ones, or only others. Default: all.")] = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    cursor: NameCursor = None,
-) -> EndUserList:
-    page = await gateway.tenants.end_users.page(
-        caller, prefix=prefix, blocked=blocked, limit=limit, after=decode_name(cursor)
-    )
-    return page_of([end_user_entry_view(each) for each in page.items], page.after)
+async def list_end_users(gateway: Gateway, caller: Reader, query: EndUserQuery) -> EndUserList:
+    return await end_user_list(gateway.tenants.end_users, caller, query)
 
 
 @router.post(
@@ -83,7 +60,8 @@ async def unblock_end_user(gateway: Gateway, caller: Manager, end_user_id: EndUs
     description="The erasure that runs, or the last one, for a week after its end.",
 )
 async def read_erasure(gateway: Gateway, caller: Reader, end_user_id: EndUserId) -> ErasedView:
-    return _receipt(gateway, end_user_id, await gateway.tenants.end_users.erasure(caller, end_user_id))
+    found = await gateway.tenants.end_users.erasure(caller, end_user_id)
+    return erasure_view(end_user_id, found, gateway.tenants.end_users.remains(found))
 
 
 @router.get(
@@ -109,8 +87,4 @@ async def read_end_user(gateway: Gateway, caller: Reader, end_user_id: EndUserId
 async def erase_end_user(gateway: Gateway, caller: Manager, end_user_id: EndUserId, response: Response) -> ErasedView:
     found = await gateway.tenants.end_users.erase(caller, end_user_id)
     response.status_code = 200 if found.state == "done" else 202
-    return _receipt(gateway, end_user_id, found)
-
-
-def _receipt(gateway: Runtime, end_user_id: str, found: Erasure) -> ErasedView:
     return erasure_view(end_user_id, found, gateway.tenants.end_users.remains(found))
