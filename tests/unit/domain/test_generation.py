@@ -9,7 +9,7 @@ from typing import Any, get_args
 import pytest
 
 from service.domain.failure import ErrorCode, Failure
-from service.domain.generation import LOG_LINES, Copying, Generation, idempotency_digest
+from service.domain.generation import LOG_LINES, Copying, Generation, StoredVideo, idempotency_digest
 from service.domain.status import HOLDS_SLOT, TERMINAL, TRANSITIONS, UPSTREAM, IllegalTransition, Status
 from tests.support import factories
 from tests.support.factories import NOW
@@ -84,21 +84,133 @@ def test_submitting_records_the_time() -> None:
     assert factories.generation().submitting(LATER).submitted_at == LATER
 
 
-def test_submitted_has_the_request_id_of_fal() -> None:
-    submitting, unconfirmed = factories.in_status(Status.SUBMITTING), factories.in_status(Status.UNCONFIRMED)
-    changes = submitting.status_changes + 1
+WAITING = factories.in_status(Status.SUBMITTED, upstream_position=3, slot_released=True)
+UNITS = Decimal(3)
+#: A generation, a change of it, and all fields that the change sets.
+CHANGES: list[tuple[Generation, Callable[[Generation], Generation], dict[str, Any]]] = [
+    (
+        factories.in_status(Status.SUBMITTING, slot_released=True),
+        lambda g: g.submitted("request-1"),
+        {"status": Status.SUBMITTED, "status_changes": 2, "request_id": "request-1", "slot_released": False},
+    ),
+    (
+        factories.in_status(Status.UNCONFIRMED, slot_released=True),
+        lambda g: g.adopted("request-1", LATER),
+        {
+            "status": Status.SUBMITTED,
+            "status_changes": 3,
+            "request_id": "request-1",
+            "confirmed_at": LATER,
+            "slot_released": False,
+        },
+    ),
+    (
+        WAITING,
+        lambda g: g.started(LATER),
+        {"status": Status.IN_PROGRESS, "status_changes": 3, "started_at": LATER, "upstream_position": None},
+    ),
+    (
+        WAITING,
+        lambda g: g.copying_started(factories.output(), 7, LATER, units=UNITS),
+        {
+            "status": Status.COPYING,
+            "status_changes": 3,
+            "copying": Copying(factories.output(), 7),
+            "billable_units": UNITS,
+            "fal_ended_at": LATER,
+            "started_at": LATER,
+            "upstream_position": None,
+        },
+    ),
+    (
+        factories.in_status(Status.IN_PROGRESS),
+        lambda g: g.copying_started(factories.output(), 7, LATER),
+        {"status": Status.COPYING, "copying": Copying(factories.output(), 7), "fal_ended_at": LATER},
+    ),
+    (
+        factories.in_status(Status.COPYING),
+        lambda g: g.succeeded(factories.output(seed=1), 7, LATER, units=UNITS),
+        {
+            "status": Status.SUCCEEDED,
+            "status_changes": 4,
+            "output": factories.output(seed=1),
+            "copying": None,
+            "actual_cost": 7,
+            "billable_units": UNITS,
+            "finished_at": LATER,
+        },
+    ),
+    (
+        WAITING,
+        lambda g: g.succeeded(factories.output(), 7, LATER),
+        {
+            "status": Status.SUCCEEDED,
+            "status_changes": 3,
+            "output": factories.output(),
+            "actual_cost": 7,
+            "finished_at": LATER,
+            "started_at": LATER,
+        },
+    ),
+    (
+        factories.in_status(Status.IN_PROGRESS, erased=True),
+        lambda g: g.succeeded(factories.output(), 7, LATER),
+        {"status": Status.SUCCEEDED, "status_changes": 4, "actual_cost": 7, "finished_at": LATER},
+    ),
+    (
+        factories.in_status(Status.COPYING),
+        lambda g: g.copied(LATER, None, StoredVideo("a/b.mp4", 5, "ff")),
+        {
+            "status": Status.SUCCEEDED,
+            "status_changes": 4,
+            "output": factories.output(),
+            "copying": None,
+            "actual_cost": 1_512_000,
+            "finished_at": LATER,
+            "stored_video": StoredVideo("a/b.mp4", 5, "ff"),
+        },
+    ),
+    (
+        WAITING,
+        lambda g: g.failed(factories.failure(), 7, LATER, units=UNITS),
+        {
+            "status": Status.FAILED,
+            "status_changes": 3,
+            "error": factories.failure(),
+            "actual_cost": 7,
+            "billable_units": UNITS,
+            "finished_at": LATER,
+        },
+    ),
+    (
+        WAITING,
+        lambda g: g.canceled(7, LATER, units=UNITS),
+        {
+            "status": Status.CANCELED,
+            "status_changes": 3,
+            "actual_cost": 7,
+            "billable_units": UNITS,
+            "finished_at": LATER,
+            "cancel_requested_at": LATER,
+        },
+    ),
+    (WAITING, lambda g: g.cancel_requested(LATER), {"cancel_requested_at": LATER}),
+    (WAITING, lambda g: g.cancel_accepted(LATER), {"cancel_sent_at": LATER}),
+    (replace(WAITING, cancel_failures=2), lambda g: g.cancel_refused(), {"cancel_failures": 3}),
+    (
+        replace(WAITING, poll_failures=2, poll_failing_since=NOW),
+        lambda g: g.poll_failed(LATER),
+        {"poll_failures": 3},
+    ),
+    (WAITING, lambda g: g.poll_failed(LATER), {"poll_failures": 1, "poll_failing_since": LATER}),
+]
 
-    assert submitting.submitted("request-1") == replace(
-        submitting, status=Status.SUBMITTED, status_changes=changes, request_id="request-1"
-    )
-    assert unconfirmed.without_slot().adopted("request-1", LATER) == replace(
-        unconfirmed,
-        status=Status.SUBMITTED,
-        status_changes=changes + 1,
-        request_id="request-1",
-        confirmed_at=LATER,
-        slot_released=False,
-    )
+
+@pytest.mark.parametrize(("before", "change", "fields"), CHANGES)
+def test_change_sets_its_fields_and_no_other(
+    before: Generation, change: Callable[[Generation], Generation], fields: dict[str, Any]
+) -> None:
+    assert change(before) == replace(before, **fields)
 
 
 def test_requeued_counts_the_refusal() -> None:
