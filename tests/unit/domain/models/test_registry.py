@@ -253,6 +253,7 @@ BROKEN: list[tuple[str, str]] = [
     (own('extends_ = "x"'), "own.toml, a/b/c, extends_: unknown field"),
     ('[models."a/b/c"]\nextends="a/b/d"\n[models."a/b/d"]\nextends="a/b/c"', ": the models extend each other"),
     ('[models."a/b/c"]\ntitle = "C"', "own.toml, a/b/c, family: is required"),
+    (f'[models."a/b/c"]\nextends = "{SEED}"', "own.toml, a/b/c, title: is required"),
     (own("", "a/b"), "own.toml, a/b, id: must match "),
     (own('kind = "music"'), "own.toml, a/b/c, kind: must be "),
     (own("family = 3"), "own.toml, a/b/c, family: must be a string"),
@@ -401,9 +402,28 @@ def test_registry_family_has_the_rates_of_the_account() -> None:
     assert found.family("bytedance/seedance-2.0")["image-to-video"] is found.default
 
 
-def test_family_alias_is_not_inherited() -> None:
-    text = f'[models."a/b/c"]\nextends = "{SEED}"\ntitle = "Other"\n'
-    assert with_file(text, "own.toml")["a/b/c"].family_aliases == ()
+def test_file_model_inherits_no_name_of_another() -> None:
+    base = own('endpoint = "x/y/z"\naliases = ["one"]\nfamily_aliases = ["two"]\nenabled = true\nlegacy = true')
+    found = with_file(f'{base}[models."a/b/d"]\nextends = "a/b/c"\ntitle = "D"\n', "own.toml")
+    model = found["a/b/d"]
+
+    assert (model.upstream, model.aliases, model.family_aliases, model.enabled) == ("a/b/d", (), (), False)
+    assert (model.title, model.legacy, model.fields) == ("D", True, found["a/b/c"].fields)
+
+
+def test_file_model_has_no_price_that_is_not_known() -> None:
+    text = own('price.per_second.720p = "?"\nprice.per_second.480p = "-"\nprice.per_second.4k = "2"')
+    model = with_file(text, "own.toml")["a/b/c"]
+
+    assert model.price.per_second == {"1080p": Decimal("0.682"), "4k": Decimal(2)}
+    assert model.unknown == ()
+
+
+def test_file_of_a_family_may_name_another_in_a_model() -> None:
+    tables = own("") + own('family = "other"\n', "a/b/d")
+    found = with_file(f'family = "seedance-9"\n{tables}', "own.toml")
+
+    assert (found["a/b/c"].family, found["a/b/d"].family, found[SEED].family) == ("seedance-9", "other", "seedance-2.0")
 
 
 @pytest.mark.parametrize(
