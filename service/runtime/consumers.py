@@ -12,9 +12,11 @@ from service.store.queues.leases import LeaseStore
 from service.store.webhooks.deliveries import Caps
 from service.tasks import Nudger
 from service.usecases.generations.byte_limits import ByteLimiter
+from service.usecases.lifecycle.chores import Chores
 from service.usecases.lifecycle.clip_preflight import ClipPreflight
 from service.usecases.lifecycle.consumer import Consumer
 from service.usecases.lifecycle.dispatch import Dispatch
+from service.usecases.lifecycle.jobs import Jobs
 from service.usecases.lifecycle.leases import LeaseKeeper
 from service.usecases.lifecycle.poller import Poller
 from service.usecases.lifecycle.preflight import Preflight
@@ -49,7 +51,8 @@ class WorkQueues:
         self.dispatch = _dispatch(core)
         self.poller = _poller(core, self.video_copier)
         self.delivery_worker = _delivery_worker(core, self.endpoint_health)
-        self.sweeper = _sweeper(core)
+        self.chores = _chores(core)
+        self.sweeper = _sweeper(core, self.chores)
         make = partial(Consumer, may_claim=core.clock.may_claim, keep=partial(_leases, core))
         dispatch, poller, deliveries, sweeper = self.dispatch, self.poller, self.delivery_worker, self.sweeper
         consumers = (
@@ -179,28 +182,35 @@ def _delivery_worker(core: Core, endpoint_health: EndpointHealthMonitor) -> Deli
     )
 
 
-def _sweeper(core: Core) -> DeadlineSweeper:
+def _sweeper(core: Core, chores: Chores) -> DeadlineSweeper:
     stores = core.stores
     return DeadlineSweeper(
         stores.generations,
         stores.deliveries,
         stores.due,
-        stores.queue,
         stores.submissions,
         core.connections.video_store,
         core.transitions,
         core.schedule,
         _reconciliation(core),
-        core.erasure_jobs,
-        core.audit_jobs,
-        core.usage_reports,
-        core.bulk_jobs,
-        StorageSampler(stores.stored_bytes, clock=core.clock),
-        SearchIndexer(stores.indexing, clock=core.clock),
-        core.trail,
-        BudgetSampler(stores.budget_shares, clock=core.clock, waiting=stores.waiting_tenants),
-        core.chain,
+        Jobs(core.erasure_jobs, core.usage_reports, core.bulk_jobs, core.audit_jobs),
+        chores,
         clock=core.clock,
+    )
+
+
+def _chores(core: Core) -> Chores:
+    stores, clock = core.stores, core.clock
+    return Chores(
+        stores.queue,
+        stores.submissions,
+        core.schedule,
+        core.trail,
+        core.chain,
+        StorageSampler(stores.stored_bytes, clock=clock),
+        BudgetSampler(stores.budget_shares, clock=clock, waiting=stores.waiting_tenants),
+        SearchIndexer(stores.indexing, clock=clock),
+        clock=clock,
     )
 
 

@@ -20,6 +20,7 @@ from service.domain.retry import PollPolicy
 from service.store.queues.due import Claimed
 from service.usecases.generations.cancel import GenerationCanceller
 from service.usecases.lifecycle.dispatch import Dispatch
+from service.usecases.lifecycle.jobs import Jobs
 from service.usecases.lifecycle.poll_pacer import PollPacer
 from service.usecases.lifecycle.poller import Poller
 from service.usecases.lifecycle.reconciliation import Reconciliation
@@ -167,9 +168,8 @@ class UseCases:
             every=TICK, upstream_deadline=SCHEDULE.upstream_deadline, clock=self._clock,
         )  # fmt: skip
         return DeadlineSweeper(
-            generations, _any(Deliveries("deliveries")), _any(Port("due")), _any(None), submissions,
-            _any(Port("videos")), transitions, SCHEDULE, bill, self._erasure(generations, transitions),
-            _any(None), _any(None), _any(None), _any(None), _any(None), _any(None), _any(None), _any(None),
+            generations, _any(Deliveries("deliveries")), _any(Port("due")), submissions, _any(Port("videos")),
+            transitions, SCHEDULE, bill, Jobs(self._erasure(generations, transitions), *3 * [_any(None)]), _any(None),
             clock=self._clock,
         )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Deadline sweeper: expires overdue generations, releases slots, purges old records, continues jobs of operators.
+"""Deadline sweeper: expires overdue generations, releases slots, purges old records.
 
 Polls watch the deadline of a job that fal has, since only a poll can make the final check.
 """
@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from service.clock import Clock
-from service.domain import bulk, erasure, ids, transitions, usage
+from service.domain import ids, transitions
 from service.domain.generation import Generation
 from service.domain.status import UPSTREAM, Status
 from service.domain.webhook import DeliveryStatus
@@ -18,32 +18,19 @@ from service.observability import log, metrics
 from service.observability.outages import log_store_failure
 from service.store.generations.generations import GenerationStore
 from service.store.generations.submissions import SubmissionStore
-from service.store.money import audits
 from service.store.queues.due import Claim, Claimed, DueStore
-from service.store.queues.tenant_queue import QueueStore
 from service.store.webhooks.deliveries import DeliveryStore
 from service.usecases.generations import videos
+from service.usecases.lifecycle.chores import Chores
+from service.usecases.lifecycle.jobs import Jobs
 from service.usecases.lifecycle.leases import LEASE
 from service.usecases.lifecycle.reconciliation import Reconciliation
 from service.usecases.lifecycle.schedule import Schedule
 from service.usecases.lifecycle.transition_service import Transition, TransitionService
 from service.usecases.log_context import bind_generation
-from service.usecases.operations.audit_jobs import AuditJobs
-from service.usecases.operations.budget_sampler import BudgetSampler
-from service.usecases.operations.bulk.jobs import BulkJobs
-from service.usecases.operations.search_index import SearchIndexer
-from service.usecases.operations.storage_sampler import StorageSampler
-from service.usecases.tenants.erasure import ErasureJobs
-from service.usecases.tenants.usage_reports import UsageReports
-from service.usecases.trail.trail import Trail
-from service.usecases.trail.verification import TrailVerification
 
 #: Pause of an item that cannot end yet: its webhooks are pending, or a stored callback waits for its poll.
 _RETRY_AFTER: Final = timedelta(seconds=60)
-#: Interval at which a process trims the index of submitted request ids.
-_TRIM_EVERY: Final = timedelta(minutes=1)
-#: A billing event this long after a job's deadline is not matched with the job any more.
-_LATE_BILLING: Final = timedelta(hours=24)
 
 
 class DeadlineSweeper:
@@ -52,69 +39,42 @@ class DeadlineSweeper:
         generations: GenerationStore,
         deliveries: DeliveryStore,
         due: DueStore,
-        queue: QueueStore,
         submissions: SubmissionStore,
         video_store: VideoStore | None,
         transition_service: TransitionService,
         schedule: Schedule,
         reconciliation: Reconciliation | None,
-        erasure_jobs: ErasureJobs,
-        audit_jobs: AuditJobs,
-        usage_reports: UsageReports,
-        bulk_jobs: BulkJobs,
-        storage_sampler: StorageSampler,
-        search_indexer: SearchIndexer,
-        trail: Trail,
-        budget_sampler: BudgetSampler,
-        chain: TrailVerification,
+        jobs: Jobs,
+        chores: Chores,
         *,
         clock: Clock,
     ) -> None:
         self._generations = generations
         self._deliveries = deliveries
         self._due = due
-        self._queue = queue
         self._submissions = submissions
         self._video_store = video_store
         self._transitions = transition_service
         self._schedule = schedule
         self._reconciliation = reconciliation
-        self._erasure_jobs = erasure_jobs
-        self._audit_jobs = audit_jobs
-        self._usage_reports = usage_reports
-        self._bulk_jobs = bulk_jobs
-        self._storage_sampler = storage_sampler
-        self._search_indexer = search_indexer
-        self._trail = trail
-        self._budget_sampler = budget_sampler
-        self._chain = chain
+        self._jobs = jobs
+        self._chores = chores
         self._clock = clock
-        self._trimmed_at: datetime | None = None
         self._log = log.get(__name__)
 
     async def claim(self, most: int) -> Claim:
         try:
-            await self._do_chores()
+            await self._chores.do_due()
         except StoreUnavailable as error:  # a chore may need a replica that is gone; a claim needs none
             log_store_failure(self._log, error, operation="sweep_chores")
         return await self._due.claim(WorkQueue.SWEEP, now=self._clock(), most=most, lease=LEASE)
-
-    async def _do_chores(self) -> None:
-        """Do what has an interval instead of a due time. What fails is repeated at a later claim."""
-        if self._trimmed_at is None or self._clock() - self._trimmed_at >= _TRIM_EVERY:
-            await self.trim()
-            await self._trail.end_abandoned()
-            await self._chain.continue_when_due()
-        await self._storage_sampler.sample_when_due()
-        await self._budget_sampler.sample_when_due()
-        await self._search_indexer.work()
 
     async def sweep(self, item: Claimed) -> None:
         """Process one due item: a generation, a delivery without a generation, or a job."""
         if ids.is_id(ids.DELIVERY, item.id):
             await self._purge_delivery(item.id)
             return
-        if await self._continue_job(item.id):
+        if await self._jobs.continue_job(item.id):
             return
         g = await self._generations.load(item.id)
         if g is None:
@@ -136,20 +96,6 @@ class DeadlineSweeper:
             await self._purge(g)
         else:
             await self._end(g, self._after_deadline)
-
-    async def _continue_job(self, name: str) -> bool:
-        """Continue a job; False: the name is not one of a job."""
-        if erasure.of_job(name) is not None:
-            await self._erasure_jobs.continue_job(name)
-        elif usage.tenant_of_report_job(name) is not None:
-            await self._usage_reports.continue_job(name)
-        elif bulk.of_job(name) is not None:
-            await self._bulk_jobs.continue_job(name)
-        elif name == audits.JOB:
-            await self._audit_jobs.continue_job()
-        else:
-            return False
-        return True
 
     async def _reconcile(self, g: Generation, reconciliation: Reconciliation) -> None:
         """Reconcile an unconfirmed generation. Past its deadline end it, if need be without having read the bill."""
@@ -189,18 +135,6 @@ class DeadlineSweeper:
     async def _reschedule(self, g: Generation) -> None:
         now = self._clock()
         await self._generations.reschedule_sweep(g, self._schedule.due(g, now).sweep or now)
-
-    async def trim(self) -> None:
-        """Remove old entries from the index of submitted request ids.
-
-        While a generation is unconfirmed, the index keeps every request that was at fal at the same time, since
-        reconciliation has to distinguish them.
-        """
-        self._trimmed_at = self._clock()
-        oldest = self._clock() - self._schedule.unconfirmed_deadline
-        for _, since in await self._queue.unconfirmed(limit=1):
-            oldest = min(oldest, since)
-        await self._submissions.trim(oldest - self._schedule.upstream_deadline - _LATE_BILLING)
 
     async def _purge(self, g: Generation) -> None:
         """Purge a generation and its deliveries, which contain its data. While one is pending, retry in a minute.

@@ -141,7 +141,7 @@ async def test_claim_without_reply_is_due_in_five_seconds(
 ) -> None:
     """Redis runs the claim's script, and the worker never receives the reply."""
     await PREPARE[work_queue](runtime, clock, owner)
-    await runtime.queues.sweeper.trim()  # so that the claim below does not trim first
+    await runtime.queues.chores.trim_submissions()  # so that the claim below does not trim first
     run = Redis.run
 
     async def lose_reply(*arguments: Any, **options: Any) -> Any:
