@@ -21,11 +21,12 @@ from service.observability import metrics, tracing
 from service.store.generations import creation
 from service.store.generations.generations import GenerationStore
 from service.tasks import Nudger
-from service.usecases.generations.admission import Admission, refusal_error, refusal_reason
+from service.usecases.generations.admission import Admission
 from service.usecases.generations.completions import Drafts
 from service.usecases.generations.inline_files import InlineFiles
 from service.usecases.generations.read import GenerationReader
 from service.usecases.generations.refusal_counts import RefusalCounts
+from service.usecases.generations.refusals import refusal_error, refusal_reason
 from service.usecases.log_context import bind_generation
 
 

@@ -19,7 +19,7 @@ from service.net.ssrf import AddressRefused
 from service.store.webhooks.endpoints import EndpointStore
 from service.tasks import Nudger
 from service.usecases.conflicts import LOST, Lost, Versions, check_version, retry_on_conflict
-from service.usecases.generations.admission import deliveries_full
+from service.usecases.generations.refusals import deliveries_full
 from service.usecases.tenants.tenants import Tenants
 from service.usecases.trail.recording import note, note_change
 from service.usecases.webhooks.fanout import test_event
