@@ -3,9 +3,10 @@
 from fastapi import APIRouter, Request, Response
 
 from service.api.fal import addresses
-from service.api.fal.openapi import TENANT_ID, FalKeySet, answers
+from service.api.fal.openapi import TENANT_ID, answers
 from service.api.fal.responses import answer
 from service.api.fal.route import FalRoute
+from service.api.fal.schemas import FalKeySet
 from service.api.http.dependencies import runtime
 from service.webhooks import fal_signing
 

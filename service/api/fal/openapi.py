@@ -1,187 +1,26 @@
-"""OpenAPI descriptions of the routes below ``/fal``: fal's schemas, errors, parameters."""
+"""OpenAPI descriptions of the routes below ``/fal``: responses, errors, parameters."""
 
-from typing import Any, Final, Literal, NotRequired
+from typing import Any, Final
 
 from pydantic import TypeAdapter
-from typing_extensions import TypedDict
 
 from service.api import example_costs
+from service.api.fal.schemas import (
+    FalCancelled,
+    FalCdnFile,
+    FalCdnToken,
+    FalError,
+    FalNothing,
+    FalOutput,
+    FalStatus,
+    FalSubmitted,
+    FalUpload,
+)
 from service.api.schemas import SCHEMA_REFERENCE, body_of, event_stream
-from service.domain.described import Timestamp, described
 from service.domain.request import VideoInput
 
 TARGET_URL: Final = "x-fal-target-url"
-
-
-@described
-class FalFault(TypedDict):
-    loc: list[str | int]
-    """Path of the field, such as `["body", "image_url"]`."""
-    msg: str
-    """What is wrong with the field, for people."""
-    type: str
-    """Stable code of the fault."""
-
-
-@described
-class FalError(TypedDict):
-    """``detail``: text, or one fault each. ``status`` alone where there is no such request, or nothing to cancel."""
-
-    detail: NotRequired[str | list[FalFault] | dict[str, Any]]
-    """What was wrong: text, or one entry for each wrong field."""
-    error_type: NotRequired[str]
-    """Stable code of the error."""
-    status: NotRequired[Literal["NOT_FOUND", "ALREADY_COMPLETED"]]
-    """`NOT_FOUND`: there is no such request. `ALREADY_COMPLETED`: it has ended and cannot be canceled."""
-
-
-@described
-class FalSubmitted(TypedDict):
-    status: Literal["IN_QUEUE"]
-    """Always `IN_QUEUE`."""
-    request_id: str
-    """Id of the request, which is the id of the generation."""
-    response_url: str
-    """URL of the result."""
-    status_url: str
-    """URL of the status."""
-    cancel_url: str
-    """URL that cancels the request."""
-    queue_position: int
-    """Requests of the same tenant that are dispatched before this one; 0 is the next."""
-
-
-@described
-class FalLogLine(TypedDict):
-    message: str
-    """Text of the line."""
-    level: str
-    """Level as fal sent it, such as `INFO`."""
-    source: str
-    """Always `USER`."""
-    timestamp: Timestamp
-    """When fal wrote the line, RFC 3339."""
-
-
-@described
-class FalMetrics(TypedDict):
-    inference_time: NotRequired[float]
-    """Seconds that fal rendered."""
-
-
-@described
-class FalStatus(TypedDict):
-    """``error`` and ``error_type`` where it has not succeeded: fal has no state for that."""
-
-    status: Literal["IN_QUEUE", "IN_PROGRESS", "COMPLETED"]
-    """`COMPLETED`: the request has ended, with or without a video."""
-    request_id: str
-    """Id of the request."""
-    response_url: str
-    """URL of the result."""
-    status_url: str
-    """URL of the status."""
-    cancel_url: str
-    """URL that cancels the request."""
-    logs: list[FalLogLine] | None
-    """Lines of fal's log if the query has `logs=1`, else `null`."""
-    queue_position: NotRequired[int]
-    """With `IN_QUEUE`: requests that are dispatched before this one."""
-    metrics: NotRequired[FalMetrics]
-    """With `COMPLETED`: measurements of the request."""
-    error: NotRequired[str]
-    """Why there is no video, for people."""
-    error_type: NotRequired[str]
-    """Stable code of the error."""
-
-
-@described
-class FalFile(TypedDict):
-    url: str
-    """Where the file is."""
-    content_type: NotRequired[str]
-    """Media type of the file."""
-    file_name: NotRequired[str]
-    """Name of the file."""
-    file_size: NotRequired[int]
-    """Size in bytes."""
-
-
-@described
-class FalOutput(TypedDict):
-    video: FalFile
-    """The generated video."""
-    seed: int | None
-    """The seed that fal used. `null`: fal did not say."""
-    draft_id: NotRequired[str]
-    """Of a draft: the id to send as `draft_id` to `bytedance/seedance-2.5/draft/complete`. It is the id of this request
-    in the gateway, not fal's own id of the draft.
-    """
-
-
-@described
-class FalCancelled(TypedDict):
-    status: Literal["CANCELLATION_REQUESTED"]
-    """Always `CANCELLATION_REQUESTED`, also if the request was canceled at once."""
-
-
-@described
-class FalUpload(TypedDict):
-    """Put the bytes to ``upload_url``, use ``file_url``."""
-
-    upload_url: str
-    """URL for one `PUT` of the bytes, valid for 15 minutes."""
-    file_url: str
-    """URL of the image after the upload; use it as `image_url`."""
-
-
-@described
-class FalCdnToken(TypedDict):
-    """Send the bytes to ``base_url`` and ``/files/upload``, with the token as a bearer token."""
-
-    token: str
-    """The token: an access ticket for uploads, valid for 15 minutes."""
-    token_type: Literal["Bearer"]
-    """Always `Bearer`."""
-    base_url: str
-    """URL in front of `/files/upload`."""
-    expires_at: Timestamp
-    """When the token stops working, ISO 8601 with an offset."""
-
-
-@described
-class FalCdnFile(TypedDict):
-    """Use ``access_url`` as the URL of the image."""
-
-    access_url: str
-    """URL of the image; use it as `image_url`."""
-
-
-@described
-class FalKey(TypedDict):
-    kty: Literal["OKP"]
-    """Key type, always `OKP`."""
-    crv: Literal["Ed25519"]
-    """Curve, always `Ed25519`."""
-    x: str
-    """The public key, base64url without padding."""
-    use: Literal["sig"]
-    """Always `sig`: the key verifies signatures."""
-    alg: Literal["EdDSA"]
-    """Algorithm, always `EdDSA`."""
-
-
-@described
-class FalKeySet(TypedDict):
-    keys: list[FalKey]
-    """The keys that sign."""
-
-
-class FalNothing(TypedDict):
-    """An empty object."""
-
-
-#: Refusals and results that are none, by status.
+#: Errors of requests and of jobs, by status.
 ERRORS: Final = {
     400: "The request is malformed, has not ended, or can no longer be canceled.",
     401: "The API key is missing, malformed, expired or revoked.",
@@ -231,12 +70,12 @@ ERROR_EXAMPLES: Final[dict[int, dict[str, Any]]] = {
 
 
 def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Of refusals, and of results that are none. What they hold is said once for all."""
+    """Return the responses of errors. Their schema is described once for all routes."""
     return {status: {"description": ERRORS[status]} for status in statuses}
 
 
 def error_schema() -> dict[str, Any]:
-    """Named schemas."""
+    """Return the schemas of an error by their names."""
     schema = TypeAdapter(FalError).json_schema(ref_template=SCHEMA_REFERENCE)
     return {**schema.pop("$defs"), "FalError": schema}
 
@@ -270,7 +109,7 @@ _OBJECT: Final = {
     }
 }
 _STREAM: Final = event_stream("", 'data: {"status":"IN_QUEUE"}\n\n')["content"]
-#: Whatever the target answers.
+#: Responses of the target, passed on unchanged.
 PROXIED: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "The response of the target.", "content": {**_OBJECT, **_STREAM}},
     202: {"description": "The response of the target.", "content": _OBJECT},
@@ -279,7 +118,7 @@ PROXIED: Final[dict[int | str, dict[str, Any]]] = {
 
 
 def events(example: str) -> dict[int | str, dict[str, Any]]:
-    """``example``: the data of one of them."""
+    """Return the response of a stream. ``example``: the data of one event."""
     return {200: event_stream("Server-sent events.", f"data: {example}\n\n")}
 
 

@@ -5,7 +5,7 @@ from typing import Any, Final, Literal, NotRequired
 from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
-from service.api.fal.openapi import FalError, FalOutput
+from service.api.fal.schemas import FalError, FalOutput
 from service.api.openapi import values as v
 from service.api.schemas import SCHEMA_REFERENCE
 from service.domain.described import described
