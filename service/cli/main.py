@@ -54,7 +54,7 @@ _GROUPS: Final = {
 _MODULES: Final = {
     "tenants": "tenants",
     "bulk": "bulk",
-    "keys": "tenants",
+    "keys": "keys",
     "end-users": "end_users",
     "deliveries": "webhooks",
     "endpoints": "webhooks",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from service.api.admin.bulk_schemas import BulkJobView, BulkPreviewView, job_view, preview_view
+from service.cli.ops.arguments import Reason
 from service.cli.ops.session import Command, refused, with_runtime
 from service.cli.output import Columns, JsonOption, show, show_list
 from service.domain.bulk import BulkKind
@@ -31,7 +32,6 @@ _Tenant = Annotated[str | None, typer.Option("--tenant", help="The tenant's id, 
 _Ids = Annotated[list[str] | None, typer.Option("--id", help="Only this one; may be repeated.")]
 _After = Annotated[str | None, typer.Option("--created-after", help="After this time: RFC 3339 with an offset.")]
 _Before = Annotated[str | None, typer.Option("--created-before", help="Before this time: RFC 3339 with an offset.")]
-_Reason = Annotated[str, typer.Option(help="Why, 500 characters at most, for operators.")]
 _Yes = Annotated[bool, typer.Option("--yes", help="Start without a question.")]
 _JobId = Annotated[str, typer.Argument(help="The job's id, blk_…")]
 _POLL_SECONDS: Final = 1.0
@@ -51,7 +51,7 @@ _COLUMNS: Final[Columns] = {
 
 @bulk.command("cancel")
 def cancel(
-    reason: _Reason,
+    reason: Reason,
     tenant: _Tenant = None,
     id: _Ids = None,  # noqa: A002  (the name of the option)
     status: Annotated[
@@ -73,7 +73,7 @@ def cancel(
 
 @bulk.command("dismiss")
 def dismiss(
-    reason: _Reason,
+    reason: Reason,
     tenant: Annotated[str | None, typer.Option("--tenant", help="The tenant's id, ten_…. Default: of all.")] = None,
     id: _Ids = None,  # noqa: A002  (the name of the option)
     submitted_before: Annotated[str | None, typer.Option(help="RFC 3339 with an offset.")] = None,
@@ -88,7 +88,7 @@ def dismiss(
 
 @bulk.command("replay")
 def replay(
-    reason: _Reason,
+    reason: Reason,
     tenant: _Tenant = None,
     id: _Ids = None,  # noqa: A002  (the name of the option)
     status: Annotated[str, typer.Option(help="dead, or delivered.")] = "dead",
@@ -119,7 +119,7 @@ def show_job(job_id: _JobId) -> None:
 
 
 @bulk.command("stop")
-def stop_job(job_id: _JobId, reason: _Reason) -> None:
+def stop_job(job_id: _JobId, reason: Reason) -> None:
     """End a bulk job before its next step. What it has done stays."""
     why = _reason(reason)
     act = Command(action="stop_bulk_job", role=Role.OPERATOR, target=job_id, reason=why)

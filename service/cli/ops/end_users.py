@@ -14,8 +14,8 @@ from service.api.end_user_views import (
     end_user_view,
     erasure_view,
 )
+from service.cli.ops.arguments import TenantId, act_reason
 from service.cli.ops.session import Command, with_runtime
-from service.cli.ops.tenants import act_reason
 from service.cli.output import Columns, JsonOption, show, show_list
 from service.domain.operator import Role
 from service.domain.tenant import Tenant
@@ -27,7 +27,6 @@ end_users = typer.Typer(
     no_args_is_help=True, add_completion=False, help="List, show, block and erase the end users of a tenant."
 )
 
-_TenantId = Annotated[str, typer.Argument(help="The tenant's id, ten_…")]
 _EndUserId = Annotated[str, typer.Argument(help="The end user, as the tenant names it.")]
 _Reason = Annotated[str, typer.Option(help="Why, 500 characters at most; the tenant can read that of a block.")]
 #: End users that one exchange reads.
@@ -46,7 +45,7 @@ _COLUMNS: Final[Columns] = {
 
 @end_users.command("list")
 def list_end_users(
-    tenant_id: _TenantId,
+    tenant_id: TenantId,
     prefix: Annotated[str, typer.Option(help="Only ids that begin with this.")] = "",
     blocked: Annotated[bool | None, typer.Option(help="Only blocked ones, or only others.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="The most end users that are listed.")] = 100,
@@ -72,7 +71,7 @@ def list_end_users(
 
 
 @end_users.command("show")
-def show_end_user(tenant_id: _TenantId, end_user_id: _EndUserId) -> None:
+def show_end_user(tenant_id: TenantId, end_user_id: _EndUserId) -> None:
     """Print an end user, and its erasure if there was one in the last week."""
 
     async def read(runtime: "Runtime", tenant: Tenant) -> EndUserView:
@@ -82,7 +81,7 @@ def show_end_user(tenant_id: _TenantId, end_user_id: _EndUserId) -> None:
 
 
 @end_users.command("block")
-def block_end_user(tenant_id: _TenantId, end_user_id: _EndUserId, reason: _Reason) -> None:
+def block_end_user(tenant_id: TenantId, end_user_id: _EndUserId, reason: _Reason) -> None:
     """Refuse new generations of an end user; queued ones continue."""
     why = act_reason(reason)
 
@@ -93,7 +92,7 @@ def block_end_user(tenant_id: _TenantId, end_user_id: _EndUserId, reason: _Reaso
 
 
 @end_users.command("unblock")
-def unblock_end_user(tenant_id: _TenantId, end_user_id: _EndUserId, reason: _Reason) -> None:
+def unblock_end_user(tenant_id: TenantId, end_user_id: _EndUserId, reason: _Reason) -> None:
     """Accept new generations of an end user again."""
 
     async def unblock(runtime: "Runtime", tenant: Tenant) -> EndUserView:
@@ -104,7 +103,7 @@ def unblock_end_user(tenant_id: _TenantId, end_user_id: _EndUserId, reason: _Rea
 
 @end_users.command("erase")
 def erase_end_user(
-    tenant_id: _TenantId,
+    tenant_id: TenantId,
     end_user_id: _EndUserId,
     reason: _Reason,
     yes: Annotated[bool, typer.Option("--yes", help="Erase without a question.")] = False,  # noqa: FBT002
@@ -122,7 +121,7 @@ def erase_end_user(
 
 
 @end_users.command("erasure")
-def show_erasure(tenant_id: _TenantId, end_user_id: _EndUserId) -> None:
+def show_erasure(tenant_id: TenantId, end_user_id: _EndUserId) -> None:
     """Print the receipt of an erasure again, for a week after its end."""
 
     async def read(runtime: "Runtime", tenant: Tenant) -> ErasedView:

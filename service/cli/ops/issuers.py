@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from service.api.admin.issuer_schemas import NEW_ISSUER, issuer_view
+from service.cli.ops.arguments import TenantId
 from service.cli.ops.session import Command, refused, with_runtime
 from service.cli.output import Columns, JsonOption, show, show_list
 from service.domain.json_body import parse
@@ -18,7 +19,6 @@ issuers = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Trust issuers whose tokens (JWT) act for a tenant."
 )
 
-_TenantId = Annotated[str, typer.Argument(help="The tenant's id, ten_…")]
 _COLUMNS: Final[Columns] = {
     "id": lambda issuer: issuer["id"],
     "name": lambda issuer: issuer["name"],
@@ -32,7 +32,7 @@ _COLUMNS: Final[Columns] = {
 
 @issuers.command("add")
 def add_issuer(
-    tenant_id: _TenantId,
+    tenant_id: TenantId,
     issuer: Annotated[str, typer.Option(help="`iss` of the tokens, or spiffe://<trust domain>.")],
     audience: Annotated[str, typer.Option(help="The value that `aud` must have or contain.")],
     subject: Annotated[str, typer.Option(help="Pattern of `sub`; * matches up to the next / or :, ** anything.")],
@@ -66,7 +66,7 @@ def add_issuer(
 
 
 @issuers.command("list")
-def list_issuers(tenant_id: _TenantId, as_json: JsonOption = False) -> None:  # noqa: FBT002
+def list_issuers(tenant_id: TenantId, as_json: JsonOption = False) -> None:  # noqa: FBT002
     """List the trusted issuers of a tenant."""
     found = with_runtime(lambda runtime: runtime.tenants.trusted_issuers.list(tenant_id))
     show_list((issuer_view(issuer, last_used_at=used) for issuer, used in found), _COLUMNS, as_json=as_json)
@@ -74,7 +74,7 @@ def list_issuers(tenant_id: _TenantId, as_json: JsonOption = False) -> None:  # 
 
 @issuers.command("remove")
 def remove_issuer(
-    tenant_id: _TenantId, issuer_id: Annotated[str, typer.Argument(help="The trusted issuer's id, iss_…")]
+    tenant_id: TenantId, issuer_id: Annotated[str, typer.Argument(help="The trusted issuer's id, iss_…")]
 ) -> None:
     """Trust an issuer no longer: every gateway refuses its tokens within a second."""
     act = _act("delete_trusted_issuer", tenant_id, issuer_id)

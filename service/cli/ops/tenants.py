@@ -1,15 +1,13 @@
-"""``tenants``, ``keys`` and ``rotate-secret-key``: the use cases and views of ``/admin/v1``."""
+"""``tenants`` and ``rotate-secret-key``: the use cases and views of ``/admin/v1``."""
 
 import json
 import sys
 from collections.abc import Iterator
-from datetime import timedelta
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from service.api.admin.key_schemas import key_view
 from service.api.admin.limits_schemas import LimitsBody
 from service.api.admin.tenant_schemas import (
     NEW_TENANT,
@@ -19,31 +17,28 @@ from service.api.admin.tenant_schemas import (
     month_view,
     tenant_view,
 )
+from service.cli.ops.arguments import Reason, TenantId, act_reason
 from service.cli.ops.issuers import issuers
 from service.cli.ops.session import Command, parsed, with_runtime
 from service.cli.output import Columns, JsonOption, show, show_list
 from service.config.settings import PREFIX
 from service.domain.budgets import Standing
 from service.domain.operator import Role
-from service.domain.reason import ACT_REASON, SUSPENSION_REASON, TENANT_REASON
-from service.domain.tenant import Scope, Tenant
+from service.domain.reason import SUSPENSION_REASON, TENANT_REASON
+from service.domain.tenant import Tenant
 
 if TYPE_CHECKING:
     from service.runtime import Runtime
 
 tenants = typer.Typer(no_args_is_help=True, add_completion=False, help="Create, read, change and delete tenants.")
 tenants.add_typer(issuers, name="issuers")
-keys = typer.Typer(no_args_is_help=True, add_completion=False, help="Create, list, rotate and revoke API keys.")
 
-_TenantId = Annotated[str, typer.Argument(help="The tenant's id, ten_…")]
-_KeyId = Annotated[str, typer.Argument(help="The key's id: the part between the two underscores.")]
 _LIMITS: Final = tuple(LimitsBody.model_fields)
 _LimitOptions = Annotated[
     list[str] | None,
     typer.Option("--limit", help=f"NAME=VALUE; NAME=null removes it; may be repeated. Names: {', '.join(_LIMITS)}."),
 ]
 _REASON: Final = typer.Option(help="Why, 500 characters at most; the tenant can read it.")
-_WHY: Final = typer.Option(help="Why, 500 characters at most, for operators.")
 _PAGE: Final = 1000
 _TENANT_COLUMNS: Final[Columns] = {
     "id": lambda tenant: tenant["id"],
@@ -54,15 +49,6 @@ _TENANT_COLUMNS: Final[Columns] = {
     "held USD": lambda tenant: tenant["month"]["held"],
     "weight": lambda tenant: tenant["limits"]["weight"],
     "created": lambda tenant: tenant["created_at"],
-}
-_KEY_COLUMNS: Final[Columns] = {
-    "id": lambda key: key["id"],
-    "name": lambda key: key["name"],
-    "scopes": lambda key: " ".join(key["scopes"]),
-    "created": lambda key: key["created_at"],
-    "expires": lambda key: key["expires_at"],
-    "revoked": lambda key: key["revoked_at"],
-    "last used": lambda key: key["last_used_at"],
 }
 
 
@@ -86,7 +72,7 @@ def create_tenant(
 
 
 @tenants.command("show")
-def show_tenant(tenant_id: _TenantId) -> None:
+def show_tenant(tenant_id: TenantId) -> None:
     """Print a tenant with the held and spent money of this month."""
 
     async def read(runtime: "Runtime") -> TenantView:
@@ -115,7 +101,7 @@ def _all_tenants() -> Iterator[TenantView]:
 
 @tenants.command("update")
 def update_tenant(
-    tenant_id: _TenantId,
+    tenant_id: TenantId,
     name: Annotated[str | None, typer.Option(help="New name.")] = None,
     limit: _LimitOptions = None,
     require_end_user: Annotated[bool | None, typer.Option(help="Refuse requests without end_user_id.")] = None,
@@ -134,7 +120,7 @@ def update_tenant(
 
 
 @tenants.command("suspend")
-def suspend_tenant(tenant_id: _TenantId, reason: Annotated[str | None, _REASON] = None) -> None:
+def suspend_tenant(tenant_id: TenantId, reason: Annotated[str | None, _REASON] = None) -> None:
     """Refuse all requests of a tenant; its queued generations continue."""
     why = parsed(SUSPENSION_REASON, {"reason": reason}).reason
     act = _act("suspend_tenant", tenant_id, role=Role.OPERATOR, reason=why)
@@ -142,7 +128,7 @@ def suspend_tenant(tenant_id: _TenantId, reason: Annotated[str | None, _REASON] 
 
 
 @tenants.command("unsuspend")
-def unsuspend_tenant(tenant_id: _TenantId, reason: Annotated[str, _WHY]) -> None:
+def unsuspend_tenant(tenant_id: TenantId, reason: Reason) -> None:
     """End a suspension; a pause stays."""
     why = act_reason(reason)
     act = _act("unsuspend_tenant", tenant_id, role=Role.OPERATOR, reason=why)
@@ -150,7 +136,7 @@ def unsuspend_tenant(tenant_id: _TenantId, reason: Annotated[str, _WHY]) -> None
 
 
 @tenants.command("unpause")
-def unpause_tenant(tenant_id: _TenantId, reason: Annotated[str, _WHY]) -> None:
+def unpause_tenant(tenant_id: TenantId, reason: Reason) -> None:
     """End a pause; a suspension stays."""
     why = act_reason(reason)
     act = _act("unpause_tenant", tenant_id, role=Role.OPERATOR, reason=why)
@@ -158,14 +144,14 @@ def unpause_tenant(tenant_id: _TenantId, reason: Annotated[str, _WHY]) -> None:
 
 
 @tenants.command("resume")
-def resume_tenant(tenant_id: _TenantId) -> None:
+def resume_tenant(tenant_id: TenantId) -> None:
     """Lift a suspension and a pause; `unsuspend` and `unpause` lift one of them."""
     act = _act("resume_tenant", tenant_id, role=Role.OPERATOR)
     show(tenant_view(with_runtime(lambda runtime: runtime.tenants.service.resume(tenant_id), act=act)))
 
 
 @tenants.command("pause")
-def pause_tenant(tenant_id: _TenantId, reason: Annotated[str, _REASON]) -> None:
+def pause_tenant(tenant_id: TenantId, reason: Annotated[str, _REASON]) -> None:
     """Stop sending a tenant's generations to fal; its API keys keep working."""
     why = parsed(TENANT_REASON, {"reason": reason}).reason
     act = _act("pause_tenant", tenant_id, role=Role.OPERATOR, reason=why)
@@ -174,7 +160,7 @@ def pause_tenant(tenant_id: _TenantId, reason: Annotated[str, _REASON]) -> None:
 
 @tenants.command("delete")
 def delete_tenant(
-    tenant_id: _TenantId,
+    tenant_id: TenantId,
     drain: Annotated[bool, typer.Option("--drain", help="Suspend the tenant first, so that its work ends.")] = False,  # noqa: FBT002
     yes: Annotated[bool, typer.Option("--yes", help="Delete without a question.")] = False,  # noqa: FBT002
 ) -> None:
@@ -198,46 +184,6 @@ def _is_interactive() -> bool:
     return sys.stdin.isatty()
 
 
-@keys.command("create")
-def create_key(
-    tenant_id: _TenantId,
-    name: Annotated[str, typer.Option(help="What the key is for.")] = "",
-    scope: Annotated[list[Scope] | None, typer.Option(help="May be repeated. Default: all.")] = None,
-) -> None:
-    """Create an API key and print it. It cannot be shown again."""
-    scopes = tuple(scope or Scope)
-    act = _act("create_api_key", tenant_id)
-    new = with_runtime(lambda runtime: runtime.tenants.api_keys.create(tenant_id, name=name, scopes=scopes), act=act)
-    show(key_view(new.key, text=new.text))
-
-
-@keys.command("list")
-def list_keys(tenant_id: _TenantId, as_json: JsonOption = False) -> None:  # noqa: FBT002
-    """List a tenant's API keys without their secrets."""
-    found = with_runtime(lambda runtime: runtime.tenants.api_keys.of_tenant(tenant_id))
-    show_list((key_view(key, last_used_at=used) for key, used in found), _KEY_COLUMNS, as_json=as_json)
-
-
-@keys.command("rotate")
-def rotate_key(
-    tenant_id: _TenantId,
-    key_id: _KeyId,
-    overlap_hours: Annotated[float, typer.Option(min=0, max=720, help="Hours that the old key still works.")] = 24.0,
-) -> None:
-    """Replace a key: create and print a successor with the same name and scopes; the old key expires later."""
-    overlap = timedelta(hours=overlap_hours)
-    act = _act("rotate_api_key", tenant_id, target=key_id)
-    new = with_runtime(lambda runtime: runtime.tenants.api_keys.rotate(tenant_id, key_id, overlap=overlap), act=act)
-    show(key_view(new.key, text=new.text))
-
-
-@keys.command("revoke")
-def revoke_key(tenant_id: _TenantId, key_id: _KeyId) -> None:
-    """Revoke a key: every gateway refuses it within a second."""
-    act = _act("revoke_api_key", tenant_id, target=key_id)
-    show(key_view(with_runtime(lambda runtime: runtime.tenants.api_keys.revoke(tenant_id, key_id), act=act)))
-
-
 def rotate_secret_key() -> None:
     """Encrypt the secrets with the first key. Afterwards the other keys of GATEWAY_SECRET_KEY can be removed."""
     count = with_runtime(lambda runtime: runtime.tenants.service.reseal(), act=_act("rotate_secret_key"))
@@ -248,11 +194,10 @@ def _act(
     action: str,
     tenant_id: str | None = None,
     *,
-    target: str | None = None,
     role: Role = Role.ADMIN,
     reason: str | None = None,
 ) -> Command:
-    return Command(action=action, role=role, target=target or tenant_id, tenant_id=tenant_id, reason=reason)
+    return Command(action=action, role=role, target=tenant_id, tenant_id=tenant_id, reason=reason)
 
 
 async def _with_month(runtime: "Runtime", tenant: Tenant) -> TenantView:
@@ -276,8 +221,3 @@ def _limits(options: list[str] | None) -> dict[str, Any]:
         except ValueError:
             limits[name] = text
     return limits
-
-
-def act_reason(reason: str) -> str:
-    """Return the reason of an act. A wrong one ends the command with exit code 2."""
-    return parsed(ACT_REASON, {"reason": reason}).reason

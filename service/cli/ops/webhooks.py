@@ -12,8 +12,8 @@ from service.api.admin.webhook_schemas import (
     operator_endpoint_view,
     receiver_view,
 )
+from service.cli.ops.arguments import Reason, TenantId, act_reason
 from service.cli.ops.session import Command, with_runtime
-from service.cli.ops.tenants import act_reason
 from service.cli.output import Columns, JsonOption, show, show_list
 from service.domain.operator import Role
 from service.domain.webhook import DeliveryFilter, DeliveryStatus, EventType
@@ -32,9 +32,7 @@ endpoints = typer.Typer(
 )
 
 _DeliveryId = Annotated[str, typer.Argument(help="The delivery's id, msg_…")]
-_TenantId = Annotated[str, typer.Argument(help="The tenant's id, ten_…")]
 _EndpointId = Annotated[str, typer.Argument(help="The endpoint's id, whe_…")]
-_Reason = Annotated[str, typer.Option(help="Why, 500 characters at most, for operators.")]
 #: Deliveries that one exchange reads.
 _PAGE: Final = 100
 _DELIVERY_COLUMNS: Final[Columns] = {
@@ -100,7 +98,7 @@ def show_delivery(delivery_id: _DeliveryId) -> None:
 
 
 @deliveries.command("replay")
-def replay_delivery(delivery_id: _DeliveryId, reason: _Reason) -> None:
+def replay_delivery(delivery_id: _DeliveryId, reason: Reason) -> None:
     """Send a delivery again, with all attempts of the schedule."""
     act = Command(action="replay_delivery", role=Role.OPERATOR, target=delivery_id, reason=act_reason(reason))
     replayed = with_runtime(lambda runtime: runtime.webhooks.all_deliveries.replay(delivery_id), act=act)
@@ -125,7 +123,7 @@ def list_failing(
 
 
 @endpoints.command("list")
-def list_endpoints(tenant_id: _TenantId, as_json: JsonOption = False) -> None:  # noqa: FBT002
+def list_endpoints(tenant_id: TenantId, as_json: JsonOption = False) -> None:  # noqa: FBT002
     """List the webhook endpoints of a tenant with their failures."""
 
     async def read(runtime: "Runtime") -> list[OperatorEndpointView]:
@@ -137,7 +135,7 @@ def list_endpoints(tenant_id: _TenantId, as_json: JsonOption = False) -> None:  
 
 
 @endpoints.command("enable")
-def enable_endpoint(tenant_id: _TenantId, endpoint_id: _EndpointId, reason: _Reason) -> None:
+def enable_endpoint(tenant_id: TenantId, endpoint_id: _EndpointId, reason: Reason) -> None:
     """Send events to an endpoint again; its failures are reset."""
     act = _act("enable_endpoint", tenant_id, endpoint_id, reason)
 
@@ -149,7 +147,7 @@ def enable_endpoint(tenant_id: _TenantId, endpoint_id: _EndpointId, reason: _Rea
 
 
 @endpoints.command("disable")
-def disable_endpoint(tenant_id: _TenantId, endpoint_id: _EndpointId, reason: _Reason) -> None:
+def disable_endpoint(tenant_id: TenantId, endpoint_id: _EndpointId, reason: Reason) -> None:
     """Send no more events to an endpoint; its deliveries become dead letters."""
     act = _act("disable_endpoint", tenant_id, endpoint_id, reason)
 
@@ -161,7 +159,7 @@ def disable_endpoint(tenant_id: _TenantId, endpoint_id: _EndpointId, reason: _Re
 
 
 @endpoints.command("test")
-def send_test_event(tenant_id: _TenantId, endpoint_id: _EndpointId, reason: _Reason) -> None:
+def send_test_event(tenant_id: TenantId, endpoint_id: _EndpointId, reason: Reason) -> None:
     """Send a test event and print its delivery; `deliveries show` has the outcome."""
     act = _act("send_test_event_of_tenant", tenant_id, endpoint_id, reason)
 
