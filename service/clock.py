@@ -14,6 +14,7 @@ from typing import Final, Protocol, runtime_checkable
 
 from service.errors import StoreUnavailable
 from service.observability import log, metrics
+from service.repeating import repeating
 
 #: A process claims no work while its machine's clock differs from the clock of Redis by more than this.
 MOST_SKEW: Final = timedelta(seconds=2)
@@ -122,22 +123,14 @@ class StoreClock:
     @contextlib.asynccontextmanager
     async def measuring(self) -> AsyncIterator[None]:
         """Measure now, then once a second; every 0.1 s until the store has responded for the first time."""
-        await self._try_to_measure()
-        task = asyncio.create_task(self._measure_forever(), name="clock")
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-    async def _measure_forever(self) -> None:
-        while True:
-            await asyncio.sleep(_EVERY_SECONDS if self._measured else _UNMEASURED_SECONDS)
-            await self._try_to_measure()
-
-    async def _try_to_measure(self) -> None:
         with contextlib.suppress(StoreUnavailable):
             await self.measure()
+        async with repeating(self._measure_later, name="clock", pause=0):
+            yield
+
+    async def _measure_later(self) -> None:
+        await asyncio.sleep(_EVERY_SECONDS if self._measured else _UNMEASURED_SECONDS)
+        await self.measure()
 
 
 def _described(skew: timedelta) -> str:

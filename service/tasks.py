@@ -23,6 +23,7 @@ from service.domain.work_queue import WorkQueue
 from service.errors import StoreUnavailable
 from service.observability import metrics
 from service.observability.outages import OutageLog
+from service.repeating import repeating
 
 
 def task_name(work_queue: WorkQueue) -> str:
@@ -148,7 +149,7 @@ class Nudger:
         self._idle.set()
         self._thread = ThreadPoolExecutor(1, "nudger")  # kombu is synchronous
         self._outage = OutageLog("broker")
-        self._task: asyncio.Task[None] | None = None
+        self._publishing = repeating(self._publish_requested, name="nudger", pause=_COALESCE_SECONDS)
 
     def serve(self, work_queue: WorkQueue, claim_soon: Callable[[], bool]) -> None:
         """Let this process claim instead of sending hints. A hint is sent only while ``claim_soon`` returns False."""
@@ -172,29 +173,25 @@ class Nudger:
         await self._idle.wait()
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._publish_forever())
+        await self._publishing.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await self._publishing.__aexit__(None, None, None)
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    async def _publish_forever(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            requested, self._requested = self._requested, {}
+    async def _publish_requested(self) -> None:
+        await self._wake.wait()
+        self._wake.clear()
+        requested, self._requested = self._requested, {}
+        try:
             for work_queue in requested:
                 with contextlib.suppress(StoreUnavailable):
                     if await self._flag(work_queue):
-                        await loop.run_in_executor(self._thread, self._publish, work_queue)
+                        await asyncio.get_running_loop().run_in_executor(self._thread, self._publish, work_queue)
+        finally:
             if not self._requested:
                 self._idle.set()
-            await asyncio.sleep(_COALESCE_SECONDS)
 
     def _publish(self, work_queue: WorkQueue) -> None:
         try:

@@ -1,11 +1,11 @@
 """The worker process: one event loop in a thread, with one Runtime. Celery's threads hand their work to this loop."""
 
 import asyncio
-import contextlib
 import os
 import socket
 import threading
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Final
 
 import uvloop
@@ -17,6 +17,7 @@ from service.errors import StoreUnavailable
 from service.observability import log, tracing
 from service.observability.health_server import LivenessProbe, serve
 from service.observability.outages import log_store_failure
+from service.repeating import repeating
 from service.runtime import Runtime, open_runtime
 from service.store.redis.health import refuse_old
 from service.store.state.heartbeats import INTERVAL
@@ -89,32 +90,24 @@ class WorkerProcess:
             self._runtime = runtime
             gc_tuning.freeze()
             self._opened.set()
-            tasks = [
-                asyncio.create_task(self._report_heartbeats(runtime), name="heartbeat"),
-                asyncio.create_task(self._claim_periodically(runtime), name="claims"),
-            ]
-            await self._stop.wait()
-            for task in tasks:
-                task.cancel()
+            async with (
+                repeating(partial(self._report_heartbeat, runtime), name="heartbeat", pause=INTERVAL.total_seconds()),
+                repeating(partial(self._claim, runtime), name="claims", pause=_CLAIM_EVERY_SECONDS),
+            ):
+                await self._stop.wait()
         await asyncio.to_thread(tracing.shut_down)
 
-    async def _report_heartbeats(self, runtime: Runtime) -> None:
-        name = f"{socket.gethostname()}:{os.getpid()}"
-        while True:
-            self.liveness.touch()
-            # While Redis is unavailable the process counts as alive: its restart would not help.
-            with contextlib.suppress(StoreUnavailable):
-                clock = runtime.clock
-                await runtime.stores.heartbeats.note_worker(name, self._queues(), clock(), skew=clock.skew)
-            await asyncio.sleep(INTERVAL.total_seconds())
+    async def _report_heartbeat(self, runtime: Runtime) -> None:
+        """Raises StoreUnavailable. The process counts as alive all the same: its restart would not help."""
+        self.liveness.touch()
+        name, clock = f"{socket.gethostname()}:{os.getpid()}", runtime.clock
+        await runtime.stores.heartbeats.note_worker(name, self._queues(), clock(), skew=clock.skew)
 
-    async def _claim_periodically(self, runtime: Runtime) -> None:
-        """Claim now and then once a second, so that neither a lost hint nor a backlog of old ones delays due work."""
-        while True:
-            queues = set(self._queues())
-            for work_queue in (work_queue for work_queue, queue in QUEUE_OF.items() if queue in queues):
-                runtime.queues.serve(work_queue)
-            await asyncio.sleep(_CLAIM_EVERY_SECONDS)
+    async def _claim(self, runtime: Runtime) -> None:
+        """Claim without a hint: neither a lost hint nor a backlog of old ones delays due work."""
+        queues = set(self._queues())
+        for work_queue in (work_queue for work_queue, queue in QUEUE_OF.items() if queue in queues):
+            runtime.queues.serve(work_queue)
 
 
 _process: WorkerProcess | None = None

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Final, Self
 
-from service.errors import StoreUnavailable
+from service.repeating import repeating
 from service.store import keys
 from service.store.redis.client import Redis
 
@@ -60,16 +60,14 @@ class ChangeFeed:
         self._redis = redis
         self._subscriptions: defaultdict[str, set[Subscription]] = defaultdict(set)
         self._released = False
-        self._task: asyncio.Task[None] | None = None
+        self._listening = repeating(self._listen, name="changes", pause=_RECONNECT_SECONDS)
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._listen_forever(), name="changes")
+        await self._listening.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._listening.__aexit__(None, None, None)
 
     @contextlib.contextmanager
     def watch(self, generation_id: str) -> Iterator[Subscription]:
@@ -108,11 +106,9 @@ class ChangeFeed:
         """Whether the process shuts down."""
         return self._released
 
-    async def _listen_forever(self) -> None:
-        while True:
-            with contextlib.suppress(StoreUnavailable):  # the client logs an outage once
-                async with self._redis.subscribed(keys.CHANGES) as messages:
-                    async for message in messages:
-                        for subscription in self._subscriptions.get(message.decode(), ()):
-                            subscription.notify()
-            await asyncio.sleep(_RECONNECT_SECONDS)
+    async def _listen(self) -> None:
+        """Notify subscriptions until the connection is lost. Raises StoreUnavailable."""
+        async with self._redis.subscribed(keys.CHANGES) as messages:
+            async for message in messages:
+                for subscription in self._subscriptions.get(message.decode(), ()):
+                    subscription.notify()

@@ -1,12 +1,11 @@
 """Removal of the series of deleted tenants: the metrics of a process do not grow with all tenants that ever were."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from typing import Final
 
-from service.errors import StoreUnavailable
 from service.observability import metrics, multiprocess
+from service.repeating import repeating
 from service.store.tenants.tenants import TenantStore
 
 #: Longer than Prometheus waits between two scrapes: each reads the last values of a deleted tenant.
@@ -44,15 +43,5 @@ class SeriesExpiry:
         if multiprocess.is_shared():
             yield
             return
-        task = asyncio.create_task(self._check_periodically(), name="series-expiry")
-        try:
+        async with repeating(self.check, name="series-expiry", pause=_EVERY_SECONDS):
             yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-    async def _check_periodically(self) -> None:
-        while True:
-            await asyncio.sleep(_EVERY_SECONDS)
-            with contextlib.suppress(StoreUnavailable):
-                await self.check()

@@ -98,6 +98,17 @@ async def test_change_feed_notifies_subscription(redis: Redis) -> None:
         assert not changes._subscriptions
 
 
+async def test_change_feed_goes_on_after_message_that_is_no_text(redis: Redis) -> None:
+    async with ChangeFeed(redis) as changes, asyncio.timeout(30):
+        while not await redis.execute("PUBLISH", "{sg}:changes", b"\xff"):  # until the subscription is active
+            await asyncio.sleep(0.01)
+        with changes.watch("gen_1") as watch:
+            waiting = asyncio.create_task(watch.wait(within=60))
+            while not waiting.done():
+                await redis.execute("PUBLISH", "{sg}:changes", "gen_1")
+                await asyncio.sleep(0.05)
+
+
 async def test_argument_that_cannot_be_packed_fails_only_its_caller(redis: Redis) -> None:
     for _ in range(2 * CONNECTIONS):
         with pytest.raises((TypeError, UnicodeEncodeError)):
