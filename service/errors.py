@@ -391,10 +391,13 @@ class Unavailable(GatewayError):
 class StoreUnavailable(Unavailable):
     code, title = "store_unavailable", "Storage unavailable"
 
-    def __init__(self, detail: str, *, retry_after: float = 2.0, is_outage: bool = False) -> None:
-        """``is_outage``: Redis did not reply, which its client has logged, once."""
+    def __init__(
+        self, detail: str, *, retry_after: float = 2.0, is_outage: bool = False, cause: str | None = None
+    ) -> None:
+        """``is_outage``: Redis did not reply, which its client has logged, once. ``cause``: for operators only."""
         super().__init__(detail, retry_after=retry_after)
         self.is_outage = is_outage
+        self.cause = cause
 
 
 class StoreFull(StoreUnavailable):

@@ -200,7 +200,7 @@ class Nudger:
             self._outage.succeeded()
         except Exception as error:  # noqa: BLE001  (a hint: workers claim once a second without it)
             metrics.NUDGES.labels(work_queue, "failed").inc()
-            self._outage.failed(type(error).__name__)
+            self._outage.failed(error)
 
 
 class EverySecond(schedule):  # type: ignore[misc]  # Celery is not annotated

@@ -101,7 +101,7 @@ class Scheduler(beat.Scheduler):  # type: ignore[misc]  # Celery is not annotate
         try:
             sent = super().apply_async(entry, *args, **kwargs)
         except beat.SchedulingError as error:  # the broker is unavailable, or is a full Redis
-            self.outage.failed(type(error.__cause__ or error).__name__)
+            self.outage.failed(error.__cause__ or error)
             return None
         self.outage.succeeded()
         return sent
@@ -123,7 +123,7 @@ class Scheduler(beat.Scheduler):  # type: ignore[misc]  # Celery is not annotate
 
         def failed(error: Exception, _seconds: float) -> None:
             self._report_alive()
-            self.outage.failed(type(error).__name__)
+            self.outage.failed(error)
 
         connected = self.connection.ensure_connection(failed, None, interval_max=_LONGEST_WAIT_SECONDS)
         self.outage.succeeded()

@@ -17,9 +17,9 @@ class _BrokerFilter(logging.Filter):
         self._outage = OutageLog("broker")
 
     def filter(self, record: logging.LogRecord) -> bool:
-        arguments = record.args if isinstance(record.args, tuple) else ()
+        arguments: tuple[Any, ...] = record.args if isinstance(record.args, tuple) else ()
         if record.msg == CONNECTION_ERROR or CONNECTION_RETRY in arguments:  # the error is the second argument of both
-            self._outage.failed(type(arguments[1]).__name__)
+            self._outage.failed(arguments[1])
         elif record.name == _CONNECTION and self._outage.is_open:  # connected
             self._outage.succeeded()
         else:

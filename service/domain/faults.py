@@ -16,6 +16,9 @@ from service.errors import FieldError, Invalid, Malformed
 _MOST_FAULTS: Final = 100
 _TIME: Final = "must be a time with an offset from UTC, like 2026-01-31T09:30:00Z"
 _DATE: Final = "must be a day, like 2026-01-31"
+_DURATION: Final = "must be a number of seconds, or a duration like PT30S or P30D"
+_URL: Final = "must be a URL, like https://example.com"
+_NETWORK: Final = "must be a network, like 10.0.0.0/8"
 _WHOLE: Final = "must be a whole number"
 _NUMBER: Final = "must be a number"
 _STRING: Final = "must be a string"
@@ -48,6 +51,8 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "int_parsing_size": "is too large",
     "int_type": _WHOLE,
     "invalid_key": "must have strings as keys",
+    "ip_v4_network": _NETWORK,
+    "ip_v6_network": _NETWORK,
     "less_than": "must be less than {lt}",
     "less_than_equal": "must be at most {le}",
     "list_type": _LIST,
@@ -63,9 +68,14 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "string_too_short": "must have at least {min_length} characters",
     "string_type": _STRING,
     "string_unicode": "must be valid Unicode",
+    "time_delta_parsing": _DURATION,
+    "time_delta_type": _DURATION,
     "timezone_aware": _TIME,
     "too_long": "must have at most {max_length} items",
     "too_short": "must have at least {min_length} items",
+    "tuple_type": _LIST,
+    "url_parsing": _URL,
+    "url_type": _URL,
 }
 #: Types of our own errors that pydantic has too, for values that no model here has.
 _OURS: Final = frozenset({"url_scheme"})

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 from service.errors import StoreUnavailable
 from service.observability import log
+from service.observability.causes import cause
 
 #: The begin of a further outage is logged after this time at the earliest: a server may fail every other exchange.
 _SETTLED_SECONDS: Final = 10.0
@@ -33,7 +34,7 @@ class OutageLog:
         """Whether the last exchange failed."""
         return self._since is not None
 
-    def failed(self, error: str, **fields: Any) -> None:
+    def failed(self, error: BaseException, **fields: Any) -> None:
         """Note a failed exchange."""
         now = self._clock()
         if self._since is None:
@@ -41,7 +42,7 @@ class OutageLog:
         if self._is_logged or (self._logged_at is not None and now - self._logged_at < _SETTLED_SECONDS):
             return
         self._is_logged, self._logged_at = True, now
-        self._log.warning(self._begin, error=error, **fields)
+        self._log.warning(self._begin, error=type(error).__name__, cause=cause(error), **fields)
 
     def succeeded(self) -> None:
         """Note an exchange that was completed. Without an open outage this has no effect."""

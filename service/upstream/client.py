@@ -11,6 +11,7 @@ from yarl import URL
 
 from service.net.authorities import authorities
 from service.observability import metrics, tracing
+from service.observability.causes import cause
 from service.upstream.answer_body import AnswerTooLarge, read_body
 from service.upstream.exchange import exchange
 from service.upstream.http_result import NoHttpResponse, Wire, read_response
@@ -134,7 +135,7 @@ class FalClient:
                 content = await read_body(response.headers, response.content.iter_any())
                 return read_response(response.status, response.headers, content)
         except (aiohttp.ClientError, TimeoutError, AnswerTooLarge) as error:
-            return NoHttpResponse(sent=True, reason=type(error).__name__)
+            return NoHttpResponse(sent=True, reason=type(error).__name__, cause=cause(error))
 
 
 async def _measured(operation: str, exchange: Awaitable[Wire]) -> Wire:

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 #: Levels of nesting. pydantic reads at most 200; fal's responses have five.
@@ -25,6 +25,13 @@ class NoHttpResponse:
 
     sent: bool
     reason: str
+    cause: str = field(default="", compare=False)
+    """In plain words, for operators."""
+
+    @property
+    def explained(self) -> str:
+        """Reason and cause."""
+        return f"{self.reason}: {self.cause}" if self.cause not in ("", self.reason) else self.reason
 
 
 Wire = HttpResponse | NoHttpResponse

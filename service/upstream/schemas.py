@@ -8,6 +8,7 @@ from typing import Any, Final
 import aiohttp
 
 from service.domain.models.published import PublishedField, PublishedSchema
+from service.observability.causes import cause
 from service.upstream.answer_body import LARGEST_ANSWER, AnswerTooLarge, read_body
 from service.upstream.http_result import HttpResponse, NoHttpResponse, Wire, read_response
 from service.upstream.sessions import json_headers, open_session
@@ -55,7 +56,7 @@ class FalSchemas:
             async with http.get(self._url, params=params, allow_redirects=False) as response:
                 content = await read_body(response.headers, response.content.iter_any(), most=LARGEST_ANSWER)
         except (aiohttp.ClientError, OSError, TimeoutError, AnswerTooLarge) as error:
-            return NoHttpResponse(sent=True, reason=type(error).__name__)
+            return NoHttpResponse(sent=True, reason=type(error).__name__, cause=cause(error))
         return read_response(response.status, response.headers, content)
 
 

@@ -18,6 +18,7 @@ from service.config.secret_files import SecretFileError
 from service.config.settings import PREFIX, Settings
 from service.config.unknown import unknown_variables
 from service.domain.actor import Actor, ActorKind
+from service.domain.faults import sentence
 from service.domain.json_body import parse
 from service.domain.models.registry import ModelsError
 from service.domain.operator import Role
@@ -41,9 +42,9 @@ def read_settings() -> Settings:
         _print_fault(error.setting, error.fault)
         raise typer.Exit(2) from None
     except ValidationError as error:
-        for fault in error.errors(include_input=False, include_url=False):
-            missing = fault["type"] == "missing"
-            _print_fault(str(fault["loc"][0]), "is required" if missing else fault["msg"].removeprefix("Value error, "))
+        found = error.errors(include_url=False, include_input=False)
+        for field, text in dict.fromkeys((str(fault["loc"][0]), _text(fault)) for fault in found):
+            _print_fault(field, text)
         _print_unknown()
         raise typer.Exit(2) from None
     except SecretFileError as error:
@@ -54,6 +55,10 @@ def read_settings() -> Settings:
         _print_fault(field, 'is not JSON; a list is written as ["a", "b"], a table as {"a": 1}')
         raise typer.Exit(2) from None
     return settings
+
+
+def _text(fault: Any) -> str:
+    return fault["msg"].removeprefix("Value error, ") if fault["type"] == "value_error" else sentence(fault)
 
 
 def _print_fault(field: str, fault: str) -> None:
@@ -120,7 +125,8 @@ def with_runtime(
     except Invalid as error:
         raise refused(error) from None
     except StoreUnavailable as error:
-        typer.echo(f"{error.detail} `seedance-gateway doctor` names the cause.", err=True)
+        cause = f" Redis: {error.cause}." if error.cause else ""
+        typer.echo(f"{error.detail}{cause} `seedance-gateway doctor` checks the installation.", err=True)
         raise typer.Exit(1) from None
     except GatewayError as error:
         typer.echo(error.detail, err=True)

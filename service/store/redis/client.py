@@ -23,6 +23,7 @@ from redis.exceptions import NoScriptError, RedisError
 
 from service.errors import StoreUnavailable
 from service.observability import metrics
+from service.observability.causes import cause
 from service.observability.outages import OutageLog
 from service.store.keys import STORED_BYTES
 from service.store.redis.commands import GROWS, READS, name_of
@@ -192,8 +193,9 @@ class Redis:
             self._outage.succeeded()
             yield self._messages(connection)
         except (RedisError, OSError, TimeoutError) as error:
-            self._outage.failed(type(error).__name__)
-            raise StoreUnavailable(f"The subscription was lost ({type(error).__name__}).", is_outage=True) from error
+            self._outage.failed(error)
+            detail = f"The subscription was lost ({type(error).__name__})."
+            raise StoreUnavailable(detail, is_outage=True, cause=cause(error)) from error
         finally:
             await connection.disconnect(nowait=True)
 
@@ -261,9 +263,10 @@ class Redis:
                 await self._send_batch(connection, batch)
         except (RedisError, OSError, TimeoutError) as error:  # a refused handshake too: the task must never end
             self._failed_at = time.monotonic()
-            self._outage.failed(type(error).__name__)
+            self._outage.failed(error)
             await connection.disconnect(nowait=True)
-            _fail([*batch, *self._overdue()], f"The store did not answer ({type(error).__name__}).")
+            detail = f"The store did not answer ({type(error).__name__})."
+            _fail([*batch, *self._overdue()], detail, cause(error))
             return False
         except asyncio.CancelledError:
             _fail(batch, _STOPPING)
@@ -299,9 +302,9 @@ class Redis:
             await connection.disconnect(nowait=True)
 
 
-def _fail(requests: Iterable[_Request], reason: str) -> None:
+def _fail(requests: Iterable[_Request], reason: str, why: str | None = None) -> None:
     for _, future, *_ in requests:
-        _resolve(future, StoreUnavailable(reason, is_outage=True))
+        _resolve(future, StoreUnavailable(reason, is_outage=True, cause=why))
 
 
 def _resolve(future: asyncio.Future[Any], value: Any) -> None:

@@ -297,7 +297,16 @@ def test_settings_not_json_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -
             "short",
             "must be at least 32 random bytes; this command makes them: openssl rand -hex 32. (Encrypts ",
         ),
-        ("GATEWAY_WEBHOOK_ALLOWED_NETWORKS", '["inside"]', "Input is not a valid IPv4 network. (Non-public networks "),
+        (
+            "GATEWAY_WEBHOOK_ALLOWED_NETWORKS",
+            '["inside"]',
+            "must be a network, like 10.0.0.0/8. (Non-public networks ",
+        ),
+        ("GATEWAY_RETENTION", "month", "must be a number of seconds, or a duration like PT30S or P30D. (How long "),
+        ("GATEWAY_UPSTREAM_CONCURRENCY", "many", "must be a whole number. (Slots: "),
+        ("GATEWAY_UPSTREAM_CONCURRENCY", "0", "must be at least 1. (Slots: "),
+        ("GATEWAY_PUBLIC_URL", "gateway", "must be a URL, like https://example.com. (URL at "),
+        ("GATEWAY_LOG_LEVEL", "loud", "must be 'DEBUG', 'INFO', 'WARNING' or 'ERROR'. (Lowest "),
     ],
 )
 def test_settings_wrong_value_is_named_and_described(
@@ -305,6 +314,22 @@ def test_settings_wrong_value_is_named_and_described(
 ) -> None:
     monkeypatch.setenv(name, value)
     assert errors(run("tenants", "list", exits=2)).startswith(f"{name}: {message}")
+
+
+def test_settings_two_faults_alike_are_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEWAY_WEBHOOK_ALLOWED_NETWORKS", '["inside"]')  # neither of IPv4 nor of IPv6
+    assert errors(run("tenants", "list", exits=2)).count("GATEWAY_WEBHOOK_ALLOWED_NETWORKS") == 1
+
+
+@pytest.mark.parametrize(
+    ("host", "cause"), [("127.0.0.1", "Address already in use"), ("203.0.113.1", "Cannot assign requested address")]
+)
+def test_serve_unusable_address_is_one_line(run: Run, host: str, cause: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        message = errors(run("serve", "--host", host, "--port", port, exits=1))
+    action = "Stop the program that listens there, or choose another address with --host and --port."
+    assert message == f"Cannot listen on port {port} of {host}: {cause}. {action}"
 
 
 def test_worker_unknown_queue_is_refused(run: Run) -> None:
@@ -336,7 +361,7 @@ def test_version_names_release_and_commit(run: Run, monkeypatch: pytest.MonkeyPa
 
 def test_unavailable_redis_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATEWAY_REDIS_URL", "redis://127.0.0.1:9/0")
-    assert "doctor` names the cause." in errors(run("tenants", "list", exits=1))
+    assert "Redis: connection refused. `seedance-gateway doctor`" in errors(run("tenants", "list", exits=1))
 
 
 # --- costs ------------------------------------------------------------------------------------------------------------

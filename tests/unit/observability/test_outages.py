@@ -26,7 +26,7 @@ def test_outage_logs_begin_and_end_once(lines: Any, clock: Clock) -> None:
     outage = OutageLog("redis", clock=lambda: clock().timestamp())
     outage.succeeded()
     for _ in range(1000):
-        outage.failed("ConnectionError")
+        outage.failed(ConnectionError())
         clock.advance(timedelta(seconds=0.05))
     for _ in range(10):
         outage.succeeded()
@@ -40,7 +40,7 @@ def test_outage_logs_begin_and_end_once(lines: Any, clock: Clock) -> None:
 def test_outage_every_other_exchange_failed_logs_few_lines(lines: Any, clock: Clock) -> None:
     outage = OutageLog("redis", clock=lambda: clock().timestamp())
     for _ in range(200):
-        outage.failed("TimeoutError")
+        outage.failed(TimeoutError())
         outage.succeeded()
         clock.advance(timedelta(seconds=0.1))
 
@@ -49,11 +49,11 @@ def test_outage_every_other_exchange_failed_logs_few_lines(lines: Any, clock: Cl
 
 def test_outage_soon_after_another_is_logged_when_it_lasts(lines: Any, clock: Clock) -> None:
     outage = OutageLog("redis", clock=lambda: clock().timestamp())
-    outage.failed("TimeoutError")
+    outage.failed(TimeoutError())
     outage.succeeded()
     for _ in range(12):
         clock.advance(timedelta(seconds=1))
-        outage.failed("ConnectionError")
+        outage.failed(ConnectionError())
 
     assert [line["event"] for line in lines()] == ["redis_unavailable", "redis_available", "redis_unavailable"]
 

@@ -36,7 +36,7 @@ from service.usecases.tenants.tenants import Tenants
 
 __all__ = ["CheckStatus", "Doctor", "Finding"]
 
-_REDIS_REMEDY: Final = "Check GATEWAY_REDIS_URL, Redis, and the network between."
+_REDIS_REMEDY: Final = "Check GATEWAY_REDIS_URL (rediss:// for TLS only), Redis, and the network between."
 
 
 class Doctor:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from service.errors import UpstreamUnavailable
 from service.media.videos import VideoMissing, VideoStore, VideoStoreUnavailable
 from service.observability import tracing
+from service.observability.causes import named
 from service.upstream.billing import FalBilling
 from service.usecases.operations.doctor.finding import Finding, fail, ok, warn
 
@@ -66,7 +67,7 @@ async def collector(environment: Mapping[str, str]) -> Finding:
             _, writer = await asyncio.open_connection(url.hostname, url.port or _PORTS.get(url.scheme, 443))
         writer.close()
     except (OSError, TimeoutError, ValueError) as error:
-        return warn(name, f"the collector at {url.hostname} is not reachable ({type(error).__name__})", remedy)
+        return warn(name, f"the collector at {url.hostname} is not reachable ({named(error)})", remedy)
     if not tracing.is_installed():
         return warn(name, "the packages of OpenTelemetry are missing", "Install seedance-gateway[otel].")
     return ok(name, f"the collector at {url.hostname} is reachable")

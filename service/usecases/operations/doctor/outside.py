@@ -6,6 +6,7 @@ from typing import Final
 
 import aiohttp
 
+from service.observability.causes import named
 from service.upstream.answer_body import IDENTITY, LARGEST_DOCUMENT, AnswerTooLarge, read_body
 from service.upstream.client import FalClient
 from service.upstream.http_result import HttpResponse, NoHttpResponse
@@ -27,10 +28,10 @@ async def fal_key(fal: FalClient) -> Finding:
             )
         case HttpResponse(status=status):
             return warn("fal key", f"fal answered {status}", "Try again; see fal's status page.")
-        case NoHttpResponse(reason=reason):
+        case NoHttpResponse() as none:
             return fail(
                 "fal key",
-                f"fal is not reachable ({reason})",
+                f"fal is not reachable ({none.explained})",
                 "Allow this machine to connect to GATEWAY_FAL_QUEUE_URL; behind a proxy, set GATEWAY_FAL_PROXY_URL.",
             )
 
@@ -50,7 +51,7 @@ async def public_url(url: str | None) -> Finding:
         ):
             body = await read_body(response.headers, response.content.iter_any(), most=LARGEST_DOCUMENT)
     except (aiohttp.ClientError, OSError, TimeoutError, AnswerTooLarge) as error:
-        return fail(name, f"not reachable from this machine ({type(error).__name__})", remedy)
+        return fail(name, f"not reachable from this machine ({named(error)})", remedy)
     if response.status != 200 or b'"ok"' not in body:
         return fail(name, f"the response is not the gateway's ({response.status})", remedy)
     if url.startswith("http://"):

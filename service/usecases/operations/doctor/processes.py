@@ -9,6 +9,7 @@ from celery import Celery
 
 from service.clock import MOST_SKEW
 from service.domain.dispatch_gate import Gate, PauseCause
+from service.observability.causes import named
 from service.store.state.heartbeats import INTERVAL, Heartbeats
 from service.tasks import QUEUES, reach_broker
 from service.usecases.operations.doctor.finding import Finding, fail, ok, warn
@@ -25,7 +26,7 @@ async def broker(app: Celery) -> Finding:
             await asyncio.to_thread(reach_broker, app)
     except Exception as error:  # noqa: BLE001  (each transport has errors of its own, and their texts may hold its URL)
         remedy = "Check GATEWAY_BROKER_URL (unset: GATEWAY_REDIS_URL) and the server at that address."
-        return fail("broker", f"not reachable ({type(error).__name__})", remedy)
+        return fail("broker", f"not reachable ({named(error)})", remedy)
     return ok("broker", "reachable")
 
 

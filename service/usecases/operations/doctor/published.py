@@ -28,7 +28,7 @@ async def models(schemas: FalSchemas, registry: Registry) -> list[Finding]:
 
 def _unreachable(answers: list[Wire]) -> str | None:
     """Return why no endpoint has an answer."""
-    reasons = [answer.reason for answer in answers if isinstance(answer, NoHttpResponse)]
+    reasons = [answer.explained for answer in answers if isinstance(answer, NoHttpResponse)]
     return reasons[0] if len(reasons) == len(answers) else None
 
 
@@ -48,8 +48,8 @@ def _of(model: Model, answer: Wire) -> list[Finding]:
             return [fail(name, f"fal publishes no schema of {model.upstream}", remedy)]
         case HttpResponse(status=status):
             return [warn(name, f"fal answered {status}: not compared", "Try again; see fal's status page.")]
-        case NoHttpResponse(reason=reason):
-            return [warn(name, f"fal's published schema is not reachable ({reason}): not compared", _REACH)]
+        case NoHttpResponse() as none:
+            return [warn(name, f"fal's published schema is not reachable ({none.explained}): not compared", _REACH)]
 
 
 def _findings(model: Model, found: list[Difference]) -> list[Finding]:
