@@ -31,6 +31,13 @@ class _LazyGroup(TyperGroup):
 class _Commands(TyperGroup):
     """All commands. ``generate`` and ``--help`` start without the modules of the groups."""
 
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = error.message.removeprefix("Value error, ")  # pydantic's, in front of the sentence
+            raise
+
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
         return [*super().list_commands(ctx), *_GROUPS]
 

@@ -38,7 +38,7 @@ def show_list(views: Iterable[Any], columns: Columns, *, as_json: bool) -> None:
 
     table = Table(box=None, pad_edge=False)
     for heading in columns:
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", no_wrap=heading == "id")  # an id is copied from the screen
     for view in views:
         table.add_row(*(Text(_cell(value(view))) for value in columns.values()))
     Console(highlight=False).print(table)

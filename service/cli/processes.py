@@ -2,6 +2,7 @@
 
 import os
 import resource
+import socket
 import ssl
 import sys
 from contextlib import suppress
@@ -48,6 +49,7 @@ def serve(
     _check_certificate(certificate, certificate_key)
     process_memory.protect()
     settings = read_settings()
+    _check_address(host, port)
     # With several processes, this configures the parent's log.
     log.configure(settings.log_level, secrets=settings.secrets(), log_format=settings.log_format)
     _allow_open_files(settings.connections)
@@ -100,6 +102,25 @@ def _check_certificate(certificate: Path | None, key: Path | None) -> None:
             raise typer.BadParameter(text, param_hint="--certificate") from None
         text = f"{certificate} and {key} are no certificate and its private key ({reason})"
         raise typer.BadParameter(text, param_hint="--certificate-key") from None
+
+
+def _check_address(host: str, port: int) -> None:
+    """Bind each address as the server will, whose error is one of many log lines and names no host. Exits 1."""
+    try:
+        for family, kind, protocol, _, address in socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        ):
+            with socket.socket(family, kind, protocol) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if family == socket.AF_INET6:
+                    probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                probe.bind(address)
+                probe.listen(1)
+    except OSError as error:  # gaierror is one
+        text = f"Cannot listen on port {port} of {host or 'all addresses'}: {error.strerror}."
+        action = "Stop the program that listens there, or choose another address with --host and --port."
+        typer.echo(f"{text} {action}", err=True)
+        raise typer.Exit(1) from None
 
 
 class _Encrypted(Exception):

@@ -235,6 +235,15 @@ def test_generate_timeout_cancels(run: Any, tenant: TenantClient) -> None:
     assert tenant.ended(g["id"])["status"] == "canceled"
 
 
+def test_generate_video_that_cannot_be_saved_is_not_lost(run: Any, tenant: TenantClient, tmp_path: Path) -> None:
+    prompt = "sandbox:no-video a name that is too long while it is written"
+    result = run(PHOTO, prompt, *SHORT, "--output", str(tmp_path / f"{250 * 'a'}.mp4"), exits=1)
+    (g,) = created(tenant, prompt)
+    assert "File name too long" in result.stderr
+    assert f"The video is not lost: GET /v1/generations/{g['id']}/video downloads it again." in result.stderr
+    assert g["status"] == "succeeded"
+
+
 # --- wrong usage ------------------------------------------------------------------------------------------------------
 
 

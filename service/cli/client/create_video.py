@@ -107,6 +107,8 @@ class _Run:
         g = self._generation
         if g is not None and g["status"] not in TERMINAL:
             detail = f"{detail} {self._cancel(g['id']) if cancel else _still_running(g['id'])}"
+        elif g is not None and g["status"] == "succeeded":
+            detail = f"{detail} The video is not lost: GET /v1/generations/{g['id']}/video downloads it again."
         elif g is not None and g["error"] is not None:
             code = g["error"]["code"]
         if self._request.as_json:

@@ -1,6 +1,7 @@
 """HTTP client of the gateway for ``generate``. Time and size are bounded; a retry is always safe."""
 
 import json
+import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ _STREAM_SILENCE: Final = 45.0
 RETRY_SECONDS: Final = 30.0
 _PAUSES: Final = (0.3, 0.6, 1.2, 2.5, 5.0)
 _RETRYABLE: Final = frozenset({408, 429, 502, 503, 504})
+_PROBLEM: Final = "application/problem+json"
 _MAX_RESPONSE_BYTES: Final = 4_000_000
 _MAX_VIDEO_BYTES: Final = 4_000_000_000
 _DOWNLOAD_ATTEMPTS: Final = 3
@@ -30,8 +32,8 @@ class Client:
 
     def __init__(self, url: str, key: str, deadline: Deadline, note: Callable[[str], None] = lambda _: None) -> None:
         self._note = note
-        self._http = httpx.Client(timeout=_TIMEOUT)
         with _transport_errors(deadline):
+            self._http = httpx.Client(timeout=_TIMEOUT, verify=_trusted())
             self._url = httpx.URL(url)
         self._headers = {"authorization": f"Bearer {key}"}
         self._deadline = deadline
@@ -154,6 +156,8 @@ class Client:
     def _send(self, method: str, path: str, **request: Any) -> dict[str, Any]:
         timeout = self._deadline.left(request.pop("timeout", _TIMEOUT))
         with self._transport_errors(), self._opened(method, path, timeout=timeout, **request) as response:
+            if response.is_error and response.headers.get("content-type") != _PROBLEM and not _is_retryable(response):
+                raise ApiFailed(f"{_answered(response)} This is not an answer of the gateway: is this its URL?")
             _check(response)
             return _json(response)
 
@@ -187,9 +191,34 @@ def _transport_errors(deadline: Deadline) -> Iterator[None]:
         deadline.check()  # the user's own limit is no fault of the gateway
         raise _RetryableError(f"{_origin(error)} did not answer in time.") from None
     except httpx.TransportError as error:
+        if fault := _tls_fault(error):
+            raise ApiFailed(f"{_origin(error)} {fault}") from None
         raise _RetryableError(f"{_origin(error)} cannot be reached: {str(error) or type(error).__name__}.") from None
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise ApiFailed(f"Invalid URL or response: {error}.") from None
+
+
+def _tls_fault(error: BaseException) -> str | None:
+    """Return the fault of TLS that no retry cures, with what to do. None: it is another error."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ssl.SSLError):
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return (
+            f"has a certificate that is not trusted here: {cause.verify_message}. "
+            "Name a PEM file with its issuer in SSL_CERT_FILE."
+        )
+    if cause is not None and cause.reason == "WRONG_VERSION_NUMBER":
+        return "does not speak HTTPS. Use an http:// URL."
+    return None
+
+
+def _trusted() -> ssl.SSLContext:
+    """Return the certificates to trust: those of SSL_CERT_FILE and SSL_CERT_DIR, or the usual ones."""
+    try:
+        return httpx.create_ssl_context()
+    except OSError as error:  # SSLError is one
+        raise ApiFailed(f"SSL_CERT_FILE or SSL_CERT_DIR cannot be read: {error.strerror or error}.") from None
 
 
 def _origin(error: httpx.TransportError) -> str:
@@ -200,17 +229,25 @@ def _origin(error: httpx.TransportError) -> str:
 def _check(response: httpx.Response) -> None:
     if response.is_success:
         return
-    url = response.request.url.copy_with(query=None)  # a query may hold a signature
-    detail = f"{response.request.method} {url} answered {response.status_code}."
+    detail = _answered(response)
     problem: dict[str, Any] = {"status": response.status_code}
-    if response.headers.get("content-type") == "application/problem+json":
+    if response.headers.get("content-type") == _PROBLEM:
         document = _json(response)
         detail = str(document.get("detail", detail))
         problem |= {name: str(document[name]) for name in ("code", "request_id") if name in document}
-    if response.status_code in _RETRYABLE:
+    if _is_retryable(response):
         after = response.headers.get("retry-after", "")
         raise _RetryableError(detail, retry_after=float(after) if after.isdecimal() else None, **problem)
     raise ApiFailed(detail, **problem)
+
+
+def _answered(response: httpx.Response) -> str:
+    url = response.request.url.copy_with(query=None)  # a query may hold a signature
+    return f"{response.request.method} {url} answered {response.status_code}."
+
+
+def _is_retryable(response: httpx.Response) -> bool:
+    return response.status_code in _RETRYABLE
 
 
 def _json(response: httpx.Response) -> dict[str, Any]:

@@ -20,7 +20,10 @@ def up(
     port: Annotated[int, typer.Option(min=0, max=MAX_PORT, help="Port of the gateway; 0: any free port.")] = 8080,
     data: Annotated[
         Path | None,
-        typer.Option(help="Folder for data, videos and secrets. Default: a temporary folder, deleted at the end."),
+        typer.Option(
+            file_okay=False,
+            help="Folder for data, videos and secrets. Default: a temporary folder, deleted at the end.",
+        ),
     ] = None,
     worker: Annotated[  # noqa: FBT002
         bool, typer.Option(help="Run a worker and beat; --no-worker: run them yourself.")
@@ -29,7 +32,7 @@ def up(
         bool, typer.Option("--tls", help="Serve HTTPS with a self-signed certificate; the first line has its path.")
     ] = False,
     env_file: Annotated[
-        Path | None, typer.Option(help="Write settings and API key to this file, for `source FILE`.")
+        Path | None, typer.Option(dir_okay=False, help="Write settings and API key to this file, for `source FILE`.")
     ] = None,
 ) -> None:
     """Run a whole stack on this machine until Ctrl-C: Redis, sandbox, gateway, worker and beat."""
@@ -37,6 +40,9 @@ def up(
 
     _exit_on_sigterm()
     stack = Stack(port=port, data=data, worker=worker, tls=tls)
+    if env_file is not None:  # a file that cannot be written is an error before the start
+        env_file.unlink(missing_ok=True)
+        env_file.touch(mode=0o600)  # it holds secrets
     try:
         typer.echo("Starting Redis, the sandbox, the gateway, a worker and beat ...", err=True)
         stack.start()
@@ -110,12 +116,10 @@ def _fal_client_variables(base_url: str, key: str, certificate: Path) -> str:
 
 
 def _write_env(path: Path, stack: dict[str, Any]) -> None:
-    """Write ``export`` lines, readable by the owner only: the file holds secrets."""
+    """Write ``export`` lines."""
     names = {**stack["env"], "GATEWAY": stack["base_url"], "KEY": stack["api_key"]}
     if "certificate" in stack:
         names["SSL_CERT_FILE"] = stack["certificate"]
-    path.unlink(missing_ok=True)
-    path.touch(mode=0o600)
     path.write_text("".join(f"export {name}={shlex.quote(value)}\n" for name, value in names.items()))
 
 

@@ -62,7 +62,7 @@ def parse_outcome(text: str | None) -> Outcome | None:
     try:
         return None if text is None else Outcome(text)
     except ValueError:
-        raise typer.BadParameter(f"is one of {', '.join(Outcome)}", param_hint="--outcome") from None
+        raise typer.BadParameter(f"must be one of {', '.join(Outcome)}", param_hint="--outcome") from None
 
 
 def verify(*, as_json: bool) -> None:

@@ -36,6 +36,16 @@ def test_list_on_a_terminal_is_a_table(capsys: pytest.CaptureFixture[str]) -> No
 
 
 @pytest.mark.usefixtures("_terminal")
+def test_list_on_a_narrow_terminal_keeps_ids_whole(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    views = [{"id": f"ten_{26 * '0'}", "name": 80 * "n", "budget": 40 * "5"}]
+    show_list(views, COLUMNS, as_json=False)
+    assert f"ten_{26 * '0'} " in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("_terminal")
 def test_list_on_a_terminal_with_json_option_is_json(capsys: pytest.CaptureFixture[str]) -> None:
     show_list(VIEWS, COLUMNS, as_json=True)
     assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == VIEWS
