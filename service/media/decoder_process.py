@@ -10,7 +10,7 @@ from typing import IO, Final
 
 #: The kernel ends a process that exceeds its CPU time, or the memory of the machine or of the container.
 _ENDED_BY_LIMIT: Final = (-signal.SIGKILL, -signal.SIGXCPU)
-#: All of our environment that a decoder of strangers' files gets to see.
+#: Variables of the environment that a decoder receives. No other: it reads unchecked files.
 _ENVIRONMENT: Final = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "SYSTEMROOT")
 
 

@@ -99,9 +99,9 @@ def isolation(scale: Scale) -> Iterator[Figure]:
 
     Two stacks get events in turn, so that other programs of the machine delay both alike.
     """
-    with _receiving_stack() as (alone, of_alone), _receiving_stack() as (beside, of_beside):
-        sent = asyncio.run(_paced(scale.paced_seconds, (alone, of_alone), (beside, of_beside)))
-        latencies = [receiver.latencies(at) for receiver, at in zip((of_alone, of_beside), sent, strict=True)]
+    with _receiving_stack() as (alone, of_alone), _receiving_stack() as (loaded, of_loaded):
+        sent = asyncio.run(_paced(scale.paced_seconds, (alone, of_alone), (loaded, of_loaded)))
+        latencies = [receiver.latencies(at) for receiver, at in zip((of_alone, of_loaded), sent, strict=True)]
     floor, value = map(_p99, latencies)
     yield Figure(
         name="webhook_isolation",
@@ -112,7 +112,7 @@ def isolation(scale: Scale) -> Iterator[Figure]:
         raw={
             "samples": len(latencies[1]),
             "alone_p50": round(statistics.median(latencies[0]), 2),
-            "beside_p50": round(statistics.median(latencies[1]), 2),
+            "loaded_p50": round(statistics.median(latencies[1]), 2),
         },
     )
 
@@ -179,9 +179,9 @@ def _receiving_stack() -> Iterator[tuple[Stack, Slow]]:
         yield stack, receiver
 
 
-async def _paced(seconds: float, alone: tuple[Stack, Slow], beside: tuple[Stack, Slow]) -> Sequence[dict[str, float]]:
+async def _paced(seconds: float, alone: tuple[Stack, Slow], loaded: tuple[Stack, Slow]) -> Sequence[dict[str, float]]:
     """Send events to a healthy endpoint of both stacks, at a steady rate in turn. Return the time of each event."""
-    async with _healthy_endpoint(*alone, dead=0) as one, _healthy_endpoint(*beside, dead=_DEAD) as other:
+    async with _healthy_endpoint(*alone, dead=0) as one, _healthy_endpoint(*loaded, dead=_DEAD) as other:
         turns = [(*one, dict[str, float]()), (*other, dict[str, float]())]
         begun = time.monotonic()
         for n in range(int(seconds * _PER_SECOND * len(turns))):

@@ -98,10 +98,10 @@ class Watched:
         """Kill the master with ``kill -9``. Return it when all Sentinels name the same other one."""
         dead = self.server_at(self.master_port)
         dead.kill()
-        until(lambda: self._names_one_besides(dead.port), within=60)
+        until(lambda: self._names_another_than(dead.port), within=60)
         return dead
 
-    def _names_one_besides(self, dead: int | None) -> bool:
+    def _names_another_than(self, dead: int | None) -> bool:
         named = {_named(port) for port in self.ports}
         return len(named) == 1 and named.isdisjoint((None, dead))
 
