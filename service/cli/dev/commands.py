@@ -7,13 +7,16 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from service.cli.dev.child_processes import Child, ChildFailed, PortTaken
 from service.cli.dev.embedded_redis import NoRedis
 from service.cli.processes import MAX_PORT
+
+if TYPE_CHECKING:
+    from service.cli.dev.stack import Stack
 
 
 def up(
@@ -49,16 +52,7 @@ def up(
         if env_file is not None:
             _write_env(env_file, stack.describe())
         print(json.dumps(stack.describe()), flush=True)  # noqa: T201  (programs read the first line)
-        typer.echo(f"\nUp at {stack.base_url} (docs: {stack.base_url}/docs). Ctrl-C stops it.", err=True)
-        typer.echo(f"Console: {stack.login_url}\n(logs in once, within 5 minutes; another link: ", nl=False, err=True)
-        typer.echo("`seedance-gateway console-login` with the settings of --env-file)", err=True)
-        if data is None:
-            typer.echo(
-                "Data and API key are temporary: they are deleted at the end. Use --data DIR to store them.", err=True
-            )
-        typer.echo(f"\nFor a second terminal:\nexport GATEWAY={stack.base_url} KEY={stack.api_key}", err=True)
-        if tls:
-            typer.echo(_fal_client_variables(stack.base_url, stack.api_key, stack.certificate), err=True)
+        _print_instructions(stack, is_temporary=data is None, tls=tls)
         _wait_for_children(stack.children)
     except KeyboardInterrupt:
         typer.echo("Stopping.", err=True)
@@ -67,6 +61,20 @@ def up(
         raise typer.Exit(1) from None
     finally:
         stack.end()
+
+
+def _print_instructions(stack: "Stack", *, is_temporary: bool, tls: bool) -> None:
+    """Print how a person uses the stack. Programs read the line on stdout."""
+    typer.echo(f"\nUp at {stack.base_url} (docs: {stack.base_url}/docs). Ctrl-C stops it.", err=True)
+    typer.echo(f"Console: {stack.login_url}\n(logs in once, within 5 minutes; another link: ", nl=False, err=True)
+    typer.echo("`seedance-gateway console-login` with the settings of --env-file)", err=True)
+    if is_temporary:
+        typer.echo(
+            "Data and API key are temporary: they are deleted at the end. Use --data DIR to store them.", err=True
+        )
+    typer.echo(f"\nFor a second terminal:\nexport GATEWAY={stack.base_url} KEY={stack.api_key}", err=True)
+    if tls:
+        typer.echo(_fal_client_variables(stack.base_url, stack.api_key, stack.certificate), err=True)
 
 
 def demo(

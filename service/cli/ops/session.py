@@ -6,7 +6,8 @@ import json
 import os
 import re
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -120,8 +121,15 @@ def with_runtime(
                 actor.require(act.role, unless_own=act.own)
                 return await use(runtime)
 
-    try:
+    with _errors_as_exit_codes():
         return asyncio.run(opened())
+
+
+@contextmanager
+def _errors_as_exit_codes() -> Iterator[None]:
+    """Print an error of the gateway, and exit: with 2 for a wrong argument, with 1 for any other."""
+    try:
+        yield
     except Invalid as error:
         raise refused(error) from None
     except StoreUnavailable as error:
