@@ -6,14 +6,13 @@ from typing import Any, Final
 import typer
 
 from service.api.admin.generation_views import OperatorsGenerationView, operators_view
-from service.api.admin.unconfirmed import (
+from service.api.admin.unconfirmed_schemas import (
     DISMISSAL,
     MOST_LISTED,
     RESOLUTION,
     REVIVAL,
     dismissed_view,
     paid_and_lost_view,
-    resolved,
     unconfirmed_view,
 )
 from service.cli.ops.session import Command, with_runtime
@@ -47,7 +46,11 @@ def resolve(
     body = json.dumps({**outcome, "unchecked": unchecked, "reason": reason}).encode()
 
     async def work(runtime: Runtime) -> OperatorsGenerationView:
-        return operators_view(await resolved(runtime, generation_id, parse(RESOLUTION, body)))
+        wanted = parse(RESOLUTION, body)
+        resolved = await runtime.operations.unconfirmed.resolve(
+            generation_id, wanted.reason, request_id=wanted.fal_request_id, unchecked=wanted.unchecked
+        )
+        return operators_view(resolved)
 
     show(with_runtime(work, act=_act("resolve_unconfirmed", reason, target=generation_id)))
 

@@ -99,6 +99,14 @@ class UnconfirmedService:
         ]
         return found, await self._queue.unconfirmed_count()
 
+    async def resolve(
+        self, generation_id: str, reason: str, *, request_id: str | None, unchecked: bool = False
+    ) -> Generation:
+        """Adopt the fal request id; without one, dismiss the submit. Raises as ``adopt`` and ``dismiss``."""
+        if request_id is None:
+            return await self.dismiss(generation_id, reason)
+        return await self.adopt(generation_id, request_id, reason, unchecked=unchecked)
+
     async def adopt(self, generation_id: str, request_id: str, reason: str, *, unchecked: bool = False) -> Generation:
         """Set the fal request id of an unconfirmed generation. From then on it is polled like any other.
 
@@ -114,11 +122,11 @@ class UnconfirmedService:
         if await self._submissions.find_known([request_id]):
             raise RequestIdTaken("This request id belongs to another generation.")
         await self._check(request_id, unchecked=unchecked)
-        return await self._resolve(generation_id, lambda g: transitions.adopt(g, request_id, self._clock()), reason)
+        return await self._apply(generation_id, lambda g: transitions.adopt(g, request_id, self._clock()), reason)
 
     async def dismiss(self, generation_id: str, reason: str) -> Generation:
         """Declare that fal accepted no submit: the generation fails at no cost. Raises NotFound, NotUnconfirmed."""
-        return await self._resolve(generation_id, lambda g: transitions.dismiss(g, self._clock()), reason)
+        return await self._apply(generation_id, lambda g: transitions.dismiss(g, self._clock()), reason)
 
     async def dismiss_all(self, before: datetime, reason: str) -> Dismissed:
         """Dismiss the unconfirmed generations that were submitted before a time, at most ``MOST_DISMISSED``.
@@ -183,7 +191,7 @@ class UnconfirmedService:
                 f"fal does not say whether it has this request ({outcome.reason}); 'unchecked' adopts it nevertheless."
             )
 
-    async def _resolve(self, generation_id: str, transition: Transition, reason: str) -> Generation:
+    async def _apply(self, generation_id: str, transition: Transition, reason: str) -> Generation:
         before = await self.get(generation_id)
         note_target(generation_id, tenant_id=before.tenant_id)
         moved = await self._transitions.apply(generation_id, lambda g: transition(_require_unconfirmed(g)), why=reason)
