@@ -15,7 +15,7 @@ from service.api.dialects.openai.view import OpenAIVideo
 from service.api.end_user_views import EndUserView
 from service.api.schemas import EstimateView
 from service.api.v1.delivery_schemas import AttemptView, DeliveryDetailView, DeliveryView
-from service.api.v1.me import MeView
+from service.api.v1.me_schemas import MeView
 from service.api.v1.models import ModelView
 from service.api.v1.usage_schemas import FiguresView, UsageReportView, UsageView, figures_view
 from service.api.v1.webhook_endpoint_schemas import SigningKeyView
