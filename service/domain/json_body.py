@@ -22,6 +22,6 @@ def parse(adapter: TypeAdapter[Body], body: bytes) -> Body:
         raise faults_of(error) from None
 
 
-def json_of(body: bytes) -> Any:
+def decode(body: bytes) -> Any:
     """Return the value of a body that ``parse`` found to be JSON."""
     return from_json(body.removeprefix(BOM_UTF8))

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from service.domain.data_uri import is_data_uri
 from service.domain.field_types import METADATA_PAIRS
-from service.domain.json_body import json_of
+from service.domain.json_body import decode
 from service.domain.models.model import REFERENCE_TYPES
 from service.domain.request import HIGHEST_PRIORITY, SEED_LIMIT, CreateGeneration
 from service.domain.request_limits import RequestLimits, parse_create, parse_fields
@@ -48,7 +48,7 @@ def parse_lax_create(
     try:
         return LaxCreate(parse_create(body, limits, adapter))
     except Invalid:
-        given = json_of(body)  # valid JSON: anything else is Malformed
+        given = decode(body)  # valid JSON: anything else is Malformed
         if not isinstance(given, dict):
             raise
     fields, ignored = _normalised(given, limits, request)

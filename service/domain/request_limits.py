@@ -7,7 +7,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from service.domain.faults import faults_of
 from service.domain.field_types import Duration
-from service.domain.json_body import json_of, parse
+from service.domain.json_body import decode, parse
 from service.domain.models.model import Model
 from service.domain.models.rules import broken_rules
 from service.domain.request import CreateGeneration
@@ -116,7 +116,7 @@ def parse_create(
     try:
         found = parse(adapter or _CREATE, body)
     except Invalid as error:
-        values = None if limits.model is None else json_of(body)
+        values = None if limits.model is None else decode(body)
         raise _in_words(error, limits, values) from None
     return _within(found, limits)
 

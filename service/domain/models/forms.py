@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 
-from service.domain.json_body import json_of
+from service.domain.json_body import decode
 from service.domain.models.model import Model
 from service.domain.models.registry import Registry
 from service.domain.models.requests import request_class
@@ -83,7 +83,7 @@ class RequestForms:
         except Invalid as error:
             if all(fault.pointer != _POINTER for fault in error.errors):
                 raise
-        fields = json_of(body)
+        fields = decode(body)
         return self._named(fields.pop(FIELD), tenant).check(fields, tenant)
 
     def _named(self, name: Any, tenant: Limits) -> RequestForm:
