@@ -8,9 +8,9 @@ from service.api.http.accept import NEGOTIATED, preferred
 from service.api.http.cursor_queries import Cursor
 from service.api.http.dependencies import VIEWER, Gateway
 from service.api.http.responses import json_response
+from service.api.http.trail_queries import Action, ActorName, After, Before, OneOutcome, Target
 from service.api.http.trail_views import TrailList, decode_trail_cursor, trail_csv, trail_page_view
-from service.domain.timestamps import Moment, in_range
-from service.domain.trail import Outcome
+from service.domain.timestamps import in_range
 from service.usecases.trail.pages import TrailFilter
 
 router = APIRouter(prefix="/admin/v1", tags=["admin"])
@@ -29,15 +29,15 @@ router = APIRouter(prefix="/admin/v1", tags=["admin"])
 async def list_trail(
     request: Request,
     gateway: Gateway,
-    actor: Annotated[str | None, Query(max_length=200, description="Id or name of the actor. Default: all.")] = None,
-    action: Annotated[str | None, Query(max_length=100, description="Name of the operation. Default: all.")] = None,
-    target: Annotated[str | None, Query(max_length=128, description="Id that was acted on. Default: all.")] = None,
+    actor: ActorName = None,
+    action: Action = None,
+    target: Target = None,
     tenant_id: Annotated[
         str | None, Query(max_length=40, description="Entries about this tenant. Default: all.")
     ] = None,
-    outcome: Annotated[Outcome | None, Query(description="Entries with this outcome. Default: all.")] = None,
-    after: Annotated[Moment | None, Query(description="Recorded at this time (RFC 3339) or later.")] = None,
-    before: Annotated[Moment | None, Query(description="Recorded before this time (RFC 3339).")] = None,
+    outcome: OneOutcome = None,
+    after: After = None,
+    before: Before = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
     cursor: Cursor = None,
 ) -> Response:

@@ -6,9 +6,9 @@ from fastapi import APIRouter, Query
 
 from service.api.http.cursor_queries import Cursor
 from service.api.http.dependencies import Gateway, Manager
+from service.api.http.trail_queries import Action, ActorName, After, Before, OneOutcome, Target
 from service.api.http.trail_views import TrailList, decode_trail_cursor, trail_page_view
-from service.domain.timestamps import Moment, in_range
-from service.domain.trail import Outcome
+from service.domain.timestamps import in_range
 from service.usecases.trail.pages import TrailFilter
 
 router = APIRouter(prefix="/v1/trail", tags=["usage"])
@@ -23,12 +23,12 @@ router = APIRouter(prefix="/v1/trail", tags=["usage"])
 async def list_tenant_trail(
     gateway: Gateway,
     caller: Manager,
-    actor: Annotated[str | None, Query(max_length=200, description="Id or name of the actor. Default: all.")] = None,
-    action: Annotated[str | None, Query(max_length=100, description="Name of the operation. Default: all.")] = None,
-    target: Annotated[str | None, Query(max_length=128, description="Id that was acted on. Default: all.")] = None,
-    outcome: Annotated[Outcome | None, Query(description="Entries with this outcome. Default: all.")] = None,
-    after: Annotated[Moment | None, Query(description="Recorded at this time (RFC 3339) or later.")] = None,
-    before: Annotated[Moment | None, Query(description="Recorded before this time (RFC 3339).")] = None,
+    actor: ActorName = None,
+    action: Action = None,
+    target: Target = None,
+    outcome: OneOutcome = None,
+    after: After = None,
+    before: Before = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     cursor: Cursor = None,
 ) -> TrailList:
