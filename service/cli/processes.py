@@ -41,7 +41,6 @@ def serve(
 
     from service import process_memory  # noqa: PLC0415
     from service.api.http.connection_limits import limited  # noqa: PLC0415
-    from service.api.http.listeners import listeners  # noqa: PLC0415
     from service.cli.ops.session import read_settings  # noqa: PLC0415
     from service.observability import log  # noqa: PLC0415
     from service.observability.multiprocess import sharing_metrics  # noqa: PLC0415
@@ -49,15 +48,14 @@ def serve(
     _check_certificate(certificate, certificate_key)
     process_memory.protect()
     settings = read_settings()
-    _check_address(host, port)
+    sockets = _listeners(host, port)
     # With several processes, this configures the parent's log.
     log.configure(settings.log_level, secrets=settings.secrets(), log_format=settings.log_format)
     _allow_open_files(settings.connections)
+    log.get(__name__).info("listening", addresses=sorted({_address(each) for each in sockets}))
     config = uvicorn.Config(
         "service.app:from_environment",
         factory=True,
-        host=host,
-        port=port,
         workers=workers,
         ssl_certfile=certificate,
         ssl_keyfile=certificate_key,
@@ -76,13 +74,30 @@ def serve(
     )
     if workers > 1:
         with sharing_metrics():
-            Multiprocess(config, sockets=listeners(config)).run()
+            Multiprocess(config, sockets=sockets).run()
         return
     server = uvicorn.Server(config)
     with suppress(KeyboardInterrupt):  # uvicorn raises the signal again after it has stopped
-        server.run(sockets=listeners(config))
+        server.run(sockets=sockets)
     if not server.started:
         raise typer.Exit(STARTUP_FAILURE)
+
+
+def _listeners(host: str, port: int) -> list[socket.socket]:
+    from service.api.http.listeners import listeners  # noqa: PLC0415
+
+    try:
+        return listeners(host, port)
+    except OSError as error:  # gaierror is one
+        text = f"Cannot listen on port {port} of {host or 'all addresses'}: {error.strerror}."
+        action = "Stop the program that listens there, or choose another address with --host and --port."
+        typer.echo(f"{text} {action}", err=True)
+        raise typer.Exit(1) from None
+
+
+def _address(bound: socket.socket) -> str:
+    host, port, *_ = bound.getsockname()
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _check_certificate(certificate: Path | None, key: Path | None) -> None:
@@ -102,25 +117,6 @@ def _check_certificate(certificate: Path | None, key: Path | None) -> None:
             raise typer.BadParameter(text, param_hint="--certificate") from None
         text = f"{certificate} and {key} are no certificate and its private key ({reason})"
         raise typer.BadParameter(text, param_hint="--certificate-key") from None
-
-
-def _check_address(host: str, port: int) -> None:
-    """Bind each address as the server will, whose error is one of many log lines and names no host. Exits 1."""
-    try:
-        for family, kind, protocol, _, address in socket.getaddrinfo(
-            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        ):
-            with socket.socket(family, kind, protocol) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                if family == socket.AF_INET6:
-                    probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                probe.bind(address)
-                probe.listen(1)
-    except OSError as error:  # gaierror is one
-        text = f"Cannot listen on port {port} of {host or 'all addresses'}: {error.strerror}."
-        action = "Stop the program that listens there, or choose another address with --host and --port."
-        typer.echo(f"{text} {action}", err=True)
-        raise typer.Exit(1) from None
 
 
 class _Encrypted(Exception):

@@ -1,19 +1,45 @@
 """The sockets on which a gateway process accepts connections."""
 
+import errno
 import socket
-from typing import Final
-
-import uvicorn
+from typing import Any, Final
 
 #: uvloop accepts one connection of a socket in each round of its event loop. A round is milliseconds long under load:
 #: with one socket, the last of 200 new connections waits for more than a second.
 _ACCEPTED_PER_ROUND: Final = 16
+#: ``localhost`` can have an address of IPv6 on a machine without IPv6.
+_NOT_HERE: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 
 
-def listeners(config: uvicorn.Config) -> list[socket.socket]:
-    """Bind the address of the configuration, and return several sockets of its one queue of new connections.
+def listeners(host: str, port: int) -> list[socket.socket]:
+    """Bind each address of a host, and return several sockets of its one queue of new connections.
 
-    An address that is in use or not of this machine ends the process with a line in the log.
+    ``host`` may be a name; "": all addresses of the machine. ``port`` 0: any free one, another for each address.
+
+    Raises OSError: the name does not resolve, no address is of this machine, or a port is in use.
     """
-    bound = config.bind_socket()
-    return [bound, *(bound.dup() for _ in range(_ACCEPTED_PER_ROUND - 1))]
+    found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    addresses = dict.fromkeys((family, address) for family, _, _, _, address in found)  # a name can have one twice
+    bound: list[socket.socket] = []
+    for place, (family, address) in enumerate(addresses, start=1):
+        try:
+            bound.append(_bound(family, address))
+        except OSError as error:
+            if error.errno not in _NOT_HERE or (place == len(addresses) and not bound):
+                for other in bound:
+                    other.close()
+                raise
+    return [one for each in bound for one in (each, *(each.dup() for _ in range(_ACCEPTED_PER_ROUND - 1)))]
+
+
+def _bound(family: int, address: Any) -> socket.socket:
+    made = socket.socket(family)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # "": IPv4 has a socket of its own
+        made.bind(address)
+    except OSError:
+        made.close()
+        raise
+    return made
