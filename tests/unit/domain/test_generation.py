@@ -366,7 +366,7 @@ def test_poll_of_an_erased_generation_adds_no_log() -> None:
 
 @pytest.mark.parametrize(
     ("failing", "missed", "outage"),
-    [(None, 0, 0), (None, 5, 5), (None, -5, 0), (3, 0, 3), (3, 5, 5), (3, 1, 3), (-3, 0, 0)],
+    [(None, 0, 0), (None, 5, 5), (None, -5, 0), (3, 0, 3), (3, 5, 5), (3, 1, 3), (-3, 0, 0), (-3, -5, 0)],
 )
 def test_poll_answered_moves_the_deadline_by_the_outage(failing: int | None, missed: int, outage: int) -> None:
     """Minutes. A clock that was set back gives no negative outage."""
