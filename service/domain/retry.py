@@ -54,4 +54,4 @@ class PollPolicy:
 
 
 def spread(delay: timedelta, jitter: float, rng: Random) -> timedelta:
-    return delay * (1 + jitter * (2 * rng() - 1)) if delay else delay
+    return delay * (1 + jitter * (2 * rng() - 1))

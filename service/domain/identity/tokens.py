@@ -175,7 +175,7 @@ def _object(segment: str, part: str) -> dict[str, Any]:
 def _decoded(segment: str) -> bytes:
     """Decode base64url. Raises TokenFault if another text has the same bytes: unused bits must be zero."""
     try:
-        content = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
+        content = base64.urlsafe_b64decode(segment + "==")  # more padding than needed is ignored
     except ValueError:
         raise _malformed("a part is not base64url") from None
     if base64.urlsafe_b64encode(content).rstrip(b"=") != segment.encode():

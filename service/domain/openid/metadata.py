@@ -46,7 +46,7 @@ def parse_metadata(content: bytes, issuer: str) -> ProviderMetadata:
         raise MetadataFault("its 'issuer' is not GATEWAY_OIDC_ISSUER")
     _demand(found, "response_types_supported", "code")
     _demand(found, "code_challenge_methods_supported", "S256")
-    methods = found.get("token_endpoint_auth_methods_supported", [_BASIC])
+    methods = found.get("token_endpoint_auth_methods_supported")
     return ProviderMetadata(
         issuer=issuer,
         authorization_endpoint=_url(found, "authorization_endpoint", issuer),

@@ -14,6 +14,7 @@ from service.domain.ids import ALPHABET
 from service.domain.signing import SigningKey
 from service.domain.tenant import (
     KEY_PREFIX,
+    Limits,
     Scope,
     from_fal_form,
     new_key_text,
@@ -182,6 +183,11 @@ def test_key_id_has_one_form() -> None:
     assert not [
         other for other in ("", parts.id[:-1], f"{parts.id}0", "o" * 12, "A" * 12, "_" * 12) if is_credential_id(other)
     ]
+
+
+@pytest.mark.parametrize(("models", "allowed"), [(None, True), (("a/b",), True), (("a/c",), False), ((), False)])
+def test_tenant_may_use_its_models(models: tuple[str, ...] | None, allowed: bool) -> None:
+    assert Limits(models=models).may_use("a/b") is allowed
 
 
 def test_tenant_signs_with_retired_keys_until_their_end() -> None:

@@ -108,6 +108,13 @@ def test_token_has_what_its_parts_say() -> None:
     assert bare.expires_at == datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 
 
+@pytest.mark.parametrize(
+    ("audience", "audiences"), [("gateway", ("gateway",)), (["gateway"], ("gateway",)), (["b", "a"], ("b", "a"))]
+)
+def test_token_audience_is_one_text_or_a_list(audience: Any, audiences: tuple[str, ...]) -> None:
+    assert parse_token(token(None, {"aud": audience})).audiences == audiences
+
+
 @pytest.mark.parametrize("signature", ["AAAX", "AAX8", "AX8A", "_-_-", "AA", "AAA", "AAAA"])
 def test_token_signature_is_any_base64url(signature: str) -> None:
     text = token(signature=signature)

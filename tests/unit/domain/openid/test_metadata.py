@@ -112,6 +112,13 @@ def test_metadata_http_is_accepted_at_the_own_origin_of_the_issuer() -> None:
         parse_metadata(json.dumps(document).encode(), issuer)
 
 
-@pytest.mark.parametrize("issuer", ["https://a.example.com", "https://a.example.com/"])
-def test_discovery_url_has_one_slash(issuer: str) -> None:
-    assert discovery_url(issuer) == "https://a.example.com/.well-known/openid-configuration"
+@pytest.mark.parametrize(
+    ("issuer", "url"),
+    [
+        ("https://a.example.com", "https://a.example.com/.well-known/openid-configuration"),
+        ("https://a.example.com/", "https://a.example.com/.well-known/openid-configuration"),
+        ("https://a.example.com/X", "https://a.example.com/X/.well-known/openid-configuration"),
+    ],
+)
+def test_discovery_url_has_one_slash(issuer: str, url: str) -> None:
+    assert discovery_url(issuer) == url
