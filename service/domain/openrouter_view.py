@@ -56,7 +56,7 @@ def _outcome(g: Generation, public_url: str) -> dict[str, Any]:
     found: dict[str, Any] = {"generation_id": g.id}
     if g.status is Status.SUCCEEDED and g.output is not None:
         found["unsigned_urls"] = [f"{_job_url(g, public_url)}/content?index=0"]
-    if g.is_terminal and g.actual_cost is not None:
+    if g.actual_cost is not None:
         found["usage"] = {"cost": float(Decimal(g.actual_cost) / MICRO), "is_byok": False}
     if g.error is not None:
         found["error"] = g.error.message
