@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from service.errors import StoreFull, StoreUnavailable
 from service.observability import metrics
 from service.store.generations.changes import ChangeFeed
 from service.store.redis.client import CONNECTIONS, LARGEST_BATCH, Redis
+from tests.support.waiting import until
 
 
 async def test_commands_of_one_turn_share_an_exchange(redis: Redis) -> None:
@@ -99,14 +101,18 @@ async def test_change_feed_notifies_subscription(redis: Redis) -> None:
 
 
 async def test_change_feed_goes_on_after_message_that_is_no_text(redis: Redis) -> None:
-    async with ChangeFeed(redis) as changes, asyncio.timeout(30):
-        while not await redis.execute("PUBLISH", "{sg}:changes", b"\xff"):  # until the subscription is active
-            await asyncio.sleep(0.01)
+    async def reaches_feed(message: str | bytes) -> bool:
+        return bool(await redis.execute("PUBLISH", "{sg}:changes", message))
+
+    async with ChangeFeed(redis) as changes:
+        await until(partial(reaches_feed, b"\xff"))
         with changes.watch("gen_1") as watch:
             waiting = asyncio.create_task(watch.wait(within=60))
-            while not waiting.done():
-                await redis.execute("PUBLISH", "{sg}:changes", "gen_1")
-                await asyncio.sleep(0.05)
+
+            async def notified() -> bool:
+                return await reaches_feed("gen_1") and waiting.done()
+
+            await until(notified, within=30)
 
 
 async def test_argument_that_cannot_be_packed_fails_only_its_caller(redis: Redis) -> None:
