@@ -2,6 +2,8 @@
 
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -56,29 +58,35 @@ def _announce() -> None:
         log.get(__name__).warning("running_as_root", remedy="Run it as a user without privileges.")
 
 
+@contextmanager
+def _ending_the_process(event: str) -> Iterator[None]:
+    """End the process after any error: Celery would catch it, and run on without what was not opened."""
+    try:
+        yield
+    except OSError as error:  # a port that is taken: its text says all
+        log.get(__name__).error(event, error=error.strerror or str(error))
+        raise SystemExit(error.strerror or str(error)) from None
+    except Exception as error:
+        log.get(__name__).exception(event)
+        raise SystemExit(str(error)) from error
+
+
 @worker_init.connect  # type: ignore[untyped-decorator]
 def _open(**_: Any) -> None:
     from workers import worker_process  # noqa: PLC0415  (half of the imports of a worker: beat does not need them)
 
-    try:
+    with _ending_the_process("worker_start_failed"):
         worker_process.open_process(settings, lambda: app.amqp.queues.consume_from)
-    except RuntimeError as error:
-        # Celery would catch this exception, and the worker would run without connections.
-        log.get(__name__).exception("worker_start_failed")
-        raise SystemExit(str(error)) from error
 
 
 @beat_init.connect  # type: ignore[untyped-decorator]
 def _open_beat(sender: Any, **_: Any) -> None:
     from workers.beat import liveness  # noqa: PLC0415  (a worker does not need it)
 
-    if settings.metrics_port:
-        health_server.serve(liveness, host=settings.metrics_host, port=settings.metrics_port)
-    try:
+    with _ending_the_process("beat_start_failed"):
+        if settings.metrics_port:
+            health_server.serve(liveness, host=settings.metrics_host, port=settings.metrics_port)
         sender.scheduler.store.refuse_old()
-    except RuntimeError as error:
-        log.get(__name__).exception("beat_start_failed")
-        raise SystemExit(str(error)) from error
 
 
 @worker_shutdown.connect  # type: ignore[untyped-decorator]

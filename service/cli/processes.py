@@ -48,7 +48,12 @@ def serve(
     _check_certificate(certificate, certificate_key)
     process_memory.protect()
     settings = read_settings()
-    sockets = _listeners(host, port)
+    sockets = _listeners(host, port, "--host and --port")
+    if settings.metrics_port:  # its server starts in each process of the gateway, where an error is a traceback
+        for probe in _listeners(
+            settings.metrics_host, settings.metrics_port, "GATEWAY_METRICS_HOST and GATEWAY_METRICS_PORT"
+        ):
+            probe.close()
     # With several processes, this configures the parent's log.
     log.configure(settings.log_level, secrets=settings.secrets(), log_format=settings.log_format)
     _allow_open_files(settings.connections)
@@ -83,14 +88,15 @@ def serve(
         raise typer.Exit(STARTUP_FAILURE)
 
 
-def _listeners(host: str, port: int) -> list[socket.socket]:
+def _listeners(host: str, port: int, options: str) -> list[socket.socket]:
+    """Return bound sockets. Exit 1 after a line that names ``options``, which choose another address."""
     from service.api.http.listeners import listeners  # noqa: PLC0415
 
     try:
         return listeners(host, port)
     except OSError as error:  # gaierror is one
         text = f"Cannot listen on port {port} of {host or 'all addresses'}: {error.strerror}."
-        action = "Stop the program that listens there, or choose another address with --host and --port."
+        action = f"Stop the program that listens there, or choose another address with {options}."
         typer.echo(f"{text} {action}", err=True)
         raise typer.Exit(1) from None
 

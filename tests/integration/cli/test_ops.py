@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -330,6 +333,34 @@ def test_serve_unusable_address_is_one_line(run: Run, host: str, cause: str) -> 
         message = errors(run("serve", "--host", host, "--port", port, exits=1))
     action = "Stop the program that listens there, or choose another address with --host and --port."
     assert message == f"Cannot listen on port {port} of {host}: {cause}. {action}"
+
+
+def test_serve_taken_metrics_port_names_its_setting(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        monkeypatch.setenv("GATEWAY_METRICS_PORT", port)
+        message = errors(run("serve", "--port", "0", exits=1))
+    assert message.startswith(f"Cannot listen on port {port} of 127.0.0.1: Address already in use.")
+    assert message.endswith("with GATEWAY_METRICS_HOST and GATEWAY_METRICS_PORT.")
+
+
+@pytest.mark.parametrize("process", ["worker", "beat"])
+def test_process_taken_metrics_port_ends_it(settings: Settings, process: str) -> None:
+    """Celery would catch the error, and the process would run on without its connections."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        environment = settings.model_copy(update={"metrics_port": port}).environment()
+        ended = subprocess.run(
+            [sys.executable, "-m", "service.cli", process],
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+        )
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1] == f"GATEWAY_METRICS_PORT {port} on 127.0.0.1: Address already in use"
+    assert "Traceback" not in ended.stderr
 
 
 def test_worker_unknown_queue_is_refused(run: Run) -> None:
