@@ -28,7 +28,7 @@ async def check(redis: Redis) -> dict[str, str]:
         await _allowed(redis, "SET", keys.READINESS_PROBE, 1, "PX", 10_000)
         info = fields(await _allowed(redis, "INFO", "memory"))
     except StoreUnavailable as error:
-        return {"redis": f"no answer: {error.cause}" if error.cause else error.detail}
+        return {"redis": f"unavailable: {error.cause}" if error.cause else error.detail}
     policy = info.get("maxmemory_policy", "noeviction")
     evicts = policy != "noeviction" and info.get("maxmemory", "0") != "0"
     used = memory(redis, info)

@@ -117,7 +117,7 @@ async def test_doctor_healthy_redis_is_ok(settings: Settings) -> None:
 async def test_doctor_redis_unavailable_runs_other_checks(settings: Settings) -> None:
     found = await lines(settings.model_copy(update={"redis_url": "redis://127.0.0.1:9/0"}))
     assert (found["redis"].status, found["broker"].status) == (CheckStatus.FAIL, CheckStatus.FAIL)
-    assert found["redis"].detail == "no answer: connection refused"
+    assert found["redis"].detail == "unavailable: connection refused"
     assert "connection refused" in found["broker"].detail
     assert found["fal key"].status is CheckStatus.OK
     assert "redis version" not in found
