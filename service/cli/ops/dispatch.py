@@ -16,6 +16,7 @@ from service.errors import Invalid
 from service.runtime import Runtime
 
 _POLL_SECONDS: Final = 1.0
+_INTERRUPTED: Final = 130
 
 
 def pause(reason: str) -> None:
@@ -33,8 +34,13 @@ def drain(reason: str, timeout: float) -> None:
     """Refuse creates until all generations have ended. After ``timeout`` seconds exit 1; the drain stays on."""
     why = _checked(reason)
     act = Command(action="drain_gateway", role=Role.OPERATOR, reason=why)
-    show(dispatch_view(with_runtime(lambda runtime: runtime.operations.gate.drain(why), act=act)))
-    left = with_runtime(lambda runtime: _wait_until_drained(runtime, timeout))
+    gate = with_runtime(lambda runtime: runtime.operations.gate.drain(why), act=act)
+    try:
+        show(dispatch_view(gate))
+        left = with_runtime(lambda runtime: _wait_until_drained(runtime, timeout))
+    except (KeyboardInterrupt, typer.Exit) as stopped:  # the error of the wait is printed
+        typer.echo("No longer waiting; still draining. `resume` accepts new generations.", err=True)
+        raise typer.Exit(getattr(stopped, "exit_code", _INTERRUPTED)) from None
     if left:
         typer.echo(f"{left} generations have not ended yet; still draining. `resume` accepts new ones.", err=True)
         raise typer.Exit(1)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -361,6 +362,23 @@ def test_process_taken_metrics_port_ends_it(settings: Settings, process: str) ->
     assert ended.returncode == 1
     assert ended.stderr.splitlines()[-1] == f"GATEWAY_METRICS_PORT {port} on 127.0.0.1: Address already in use"
     assert "Traceback" not in ended.stderr
+
+
+def test_drain_interrupted_says_that_it_stays(settings: Settings, tenant_id: str, within: Within) -> None:
+    create_queued(within, tenant_id)
+    with subprocess.Popen(
+        [sys.executable, "-m", "service.cli", "drain", "--reason", "tonight"],
+        env={**os.environ, **settings.environment()},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as waiting:
+        assert waiting.stdout is not None
+        assert json.loads(waiting.stdout.readline())["draining"] is True
+        waiting.send_signal(signal.SIGINT)
+        _, text = waiting.communicate(timeout=60)
+    assert waiting.returncode == 130
+    assert text.splitlines()[-1] == "No longer waiting; still draining. `resume` accepts new generations."
 
 
 def test_worker_unknown_queue_is_refused(run: Run) -> None:
