@@ -76,8 +76,9 @@ class Child:
 
     def check_running(self) -> None:
         """Raise ChildFailed if the child has ended."""
-        if self.process.poll() is not None:
-            raise ChildFailed(f"{self.name} ended with {self.process.returncode}:\n{self.log_tail()}")
+        if (code := self.process.poll()) is not None:
+            how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+            raise ChildFailed(f"The log of {self.name} ends with:\n{self.log_tail()}\n\n{self.name} {how}.")
 
     def first_line(self, *, within: float = _START_SECONDS) -> str:
         """Return the first line of stdout, which must be a pipe. A server prints its address there when it is ready."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from service.cli.dev.child_processes import Child
+from service.cli.dev.child_processes import Child, ChildFailed
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the signal of the parent's end is of Linux")
@@ -43,3 +43,18 @@ def test_child_outlives_thread_that_started_it(tmp_path: Path) -> None:
         assert child.process.wait(20) == 0
     finally:
         child.kill()
+
+
+@pytest.mark.parametrize(
+    ("program", "end"),
+    [
+        ("import sys; print('its log'); sys.exit(3)", "child ended with exit code 3."),
+        ("import os; os.write(1, b'its log'); os.kill(os.getpid(), 9)", "child was ended by SIGKILL."),
+    ],
+)
+def test_child_that_ended_is_named_after_its_log(tmp_path: Path, program: str, end: str) -> None:
+    child = Child("child", [sys.executable, "-c", program], log=tmp_path / "child.log")
+    child.process.wait(30)
+    with pytest.raises(ChildFailed) as failed:
+        child.check_running()
+    assert str(failed.value).split("\n") == ["The log of child ends with:", "its log", "", end]
