@@ -37,7 +37,7 @@ class _Files:
         self._values = values
 
     def count(self, *kinds: FieldType) -> int:
-        lists = [self._values.get(self.fields.get(kind, "")) for kind in kinds]
+        lists = [self._values.get(self.fields[kind]) for kind in kinds if kind in self.fields]
         return sum(len(files) for files in lists if isinstance(files, list))
 
 

@@ -118,3 +118,21 @@ def test_limits_of_a_tenant_without_its_own_are_the_same() -> None:
 )
 def test_choices_are_in_words(values: tuple[str, ...], text: str) -> None:
     assert RequestLimits(resolutions=values).choices("resolution") == text
+
+
+def test_limits_of_a_model_with_rules_have_its_rules_and_seconds() -> None:
+    model = packaged()["bytedance/seedance-2.5/reference-to-video"]
+    found = RequestLimits().for_model(model, named=False)
+
+    assert found.model is model
+    assert found.durations == model.durations != RequestLimits().durations
+
+
+def test_limits_of_a_tenant_may_be_of_one_field() -> None:
+    by_seconds, by_resolution = RequestLimits().for_tenant(None, ("4",)), RequestLimits().for_tenant(("480p",), None)
+
+    assert (by_seconds.values("duration"), by_seconds.values("resolution")) == (("4",), ("480p", "720p"))
+    assert (by_resolution.values("duration"), by_resolution.values("resolution")) == (
+        RequestLimits().durations,
+        ("480p",),
+    )
