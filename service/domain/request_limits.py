@@ -79,21 +79,24 @@ class RequestLimits:
         field = fault.pointer.removeprefix("/")
         if fault.type != "literal_error" or field not in ("resolution", "duration", "bitrate_mode"):
             return fault
+        return self._refused(field)
+
+    def _refused(self, field: str) -> FieldError:
+        """Return the fault of a value that is none of the choices."""
         if field == "bitrate_mode" and not self.bitrate_modes:
             return _NO_BITRATE_MODE
-        return FieldError(fault.pointer, self.choices(field), fault.type)
+        return FieldError(f"/{field}", self.choices(field), "literal_error")
 
     def faults(self, request: CreateGeneration) -> list[FieldError]:
         """Return one FieldError for each value that this deployment does not accept."""
         faults = []
-        prompt = request.prompt or ""
-        if len(prompt) > self.prompt_characters:
+        if (prompt := request.prompt) and len(prompt) > self.prompt_characters:
             text = f"must have at most {self.prompt_characters} characters, has {len(prompt)}"
             faults.append(self.of_model(FieldError("/prompt", text, "string_too_long")))
         if request.resolution not in self.resolutions:
-            faults.append(self.in_words(FieldError("/resolution", "", "literal_error")))
+            faults.append(self.of_model(self._refused("resolution")))
         if request.bitrate_mode is not None and request.bitrate_mode not in self.bitrate_modes:
-            faults.append(self.in_words(FieldError("/bitrate_mode", "", "literal_error")))
+            faults.append(self.of_model(self._refused("bitrate_mode")))
         return faults if self.model is None else [*faults, *self.broken_rules(dict(request))]
 
     def broken_rules(self, values: object) -> list[FieldError]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Final
 
-from service.domain.measurement import ClipKind, Measurement
+from service.domain.measurement import KIND, ClipKind, Measurement
 from service.domain.models.model import FieldType, MediaLimits, Model
 
 #: Bytes of a clip whose model names no limit.
@@ -27,7 +27,7 @@ def most_bytes(models: Iterable[Model]) -> dict[ClipKind, int]:
     for model in models:
         for name, kind in clip_fields(model).items():
             limit = largest_clip(model.fields[name].files)
-            largest[kind] = max(largest.get(kind, 0), limit)
+            largest[kind] = max(limit, largest.get(kind, limit))
     return largest
 
 
@@ -40,7 +40,7 @@ def largest_clip(limits: MediaLimits | None) -> int:
 
 def unusable_container(limits: MediaLimits, kind: ClipKind) -> str:
     """Return the text about a file that is no clip of this kind."""
-    names = limits.formats or (("mp4", "mov") if kind == "video" else ("mp3", "wav"))
+    names = limits.formats or [name for name, its_kind in KIND.items() if its_kind == kind]
     return f"is not {' or '.join(name.upper() for name in names)}"
 
 
@@ -69,7 +69,7 @@ def broken_total(clips: Iterable[Measurement], limits: MediaLimits, *, complete:
     if limits.seconds_total is None:
         return None
     least, most = limits.seconds_total
-    padded = most + (len(measured) - 1) * PADDING if measured else most
+    padded = most + (len(measured) - 1) * PADDING
     if not _lasts(seconds, (least if complete else Decimal(0), padded)):
         return f"last {_text(seconds)} s together, not {_range(limits.seconds_total)} s"
     return None

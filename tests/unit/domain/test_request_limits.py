@@ -4,10 +4,12 @@ import json
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
 from service.domain.models.loader import packaged
+from service.domain.models.requests import request_class
 from service.domain.request import CreateGeneration
-from service.domain.request_limits import RequestLimits, parse_create
+from service.domain.request_limits import RequestLimits, parse_create, parse_fields
 from service.errors import FieldError, Invalid
 from tests.support.factories import create_body
 
@@ -136,3 +138,17 @@ def test_limits_of_a_tenant_may_be_of_one_field() -> None:
         RequestLimits().durations,
         ("480p",),
     )
+
+
+def test_faults_of_fields_and_of_rules_are_reported_together() -> None:
+    model = packaged()["bytedance/seedance-2.5/reference-to-video"]
+    body, limits = {"prompt": "@Image1", "duration": "99"}, RequestLimits().for_model(model, named=False)
+    adapter: TypeAdapter[CreateGeneration] = TypeAdapter(request_class(model))
+
+    for parse_wrong in (
+        lambda: parse_create(json.dumps(body).encode(), limits, adapter),
+        lambda: parse_fields(body, limits, adapter),
+    ):
+        with pytest.raises(Invalid) as raised:
+            parse_wrong()
+        assert [fault.pointer for fault in raised.value.errors] == ["/duration", "/prompt"]

@@ -83,6 +83,7 @@ def test_container_that_is_unusable_names_the_others() -> None:
         (clip(seconds="5.101"), MediaLimits(seconds_each=seconds("2", "5")), "lasts 5.101 s, not 2 to 5 s"),
         (clip(seconds="60.000"), MediaLimits(seconds_each=seconds("0", "5")), "lasts 60 s, not up to 5 s"),
         (clip(width=300, height=6000), MediaLimits(pixels=(300, 6000)), None),
+        (clip(width=6000, height=300), MediaLimits(pixels=(300, 6000)), None),
         *(
             (
                 clip(width=width, height=height),
