@@ -167,5 +167,7 @@ def test_form_of_each_model_is_its_own() -> None:
     forms = RequestForms(REGISTRY, EVERYTHING)
     assert forms.default is forms.of(REGISTRY.default)
     for model in REGISTRY.enabled.values():
-        assert (forms.of(model).model, forms.of(model).is_default) == (model, model is REGISTRY.default)
+        form, is_default = forms.of(model), model is REGISTRY.default
+        assert (form.model, form.is_default) == (model, is_default)
+        assert form.limits().named_model == (None if is_default else model.id)
     assert forms.usable(Limits(models=("x", T2V))) == [T2V]
