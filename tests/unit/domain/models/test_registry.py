@@ -270,6 +270,9 @@ BROKEN: list[tuple[str, str]] = [
     (own('fields.duration = "-"'), "own.toml, a/b/c: needs the field duration"),
     (own('fields.prompt.default = "x"'), "a/b/c, fields.prompt: a required field has no default"),
     (own('fields.style = { type = "colour" }'), "own.toml, a/b/c, fields.style.type: must be "),
+    (own('fields.loops = { type = "integer", default = true }'), "fields.loops: the default is no value of the field"),
+    (own('fields.loops = { type = "integer", default = "3" }'), "fields.loops: the default is no value of the field"),
+    (own('fields.loop = { type = "boolean", default = 1 }'), "fields.loop: the default is no value of the field"),
     (own('fields.style = { type = "choice" }'), "own.toml, a/b/c, fields.style: a choice has values"),
     (own('rules = ["never"]'), "own.toml, a/b/c, rules.0: must be "),
     (own(f'aliases = ["{SEED}"]'), f"own.toml, a/b/c, aliases: {SEED} names {SEED} already"),
@@ -454,3 +457,10 @@ def test_registry_names_of_a_namespace_are_one() -> None:
     assert list(found.enabled) == [SEED, "a/b/c"]
     assert found.find("short") is found.find("fal-ai/short") is found.enabled["a/b/c"]
     assert found.family("family") == found.family("fal-ai/family") == {"image-to-video": found.enabled["a/b/c"]}
+
+
+@pytest.mark.parametrize(("kind", "default"), [("integer", 3), ("integer", 0), ("boolean", True), ("boolean", False)])
+def test_file_field_has_a_default_of_its_type(kind: str, default: object) -> None:
+    text = own(f'fields.extra = {{ type = "{kind}", default = {str(default).lower()} }}')
+
+    assert with_file(text, "own.toml")["a/b/c"].fields["extra"].default is default
