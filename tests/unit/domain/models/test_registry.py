@@ -273,6 +273,7 @@ BROKEN: list[tuple[str, str]] = [
     (own('fields.loops = { type = "integer", default = true }'), "fields.loops: the default is no value of the field"),
     (own('fields.loops = { type = "integer", default = "3" }'), "fields.loops: the default is no value of the field"),
     (own('fields.loop = { type = "boolean", default = 1 }'), "fields.loop: the default is no value of the field"),
+    (own('fields.last_url = { type = "image", default = "x" }'), "last_url: the default is no value of the field"),
     (own('fields.style = { type = "choice" }'), "own.toml, a/b/c, fields.style: a choice has values"),
     (own('rules = ["never"]'), "own.toml, a/b/c, rules.0: must be "),
     (own(f'aliases = ["{SEED}"]'), f"own.toml, a/b/c, aliases: {SEED} names {SEED} already"),
