@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from pydantic_core import to_json
 
 from service.domain.lax_request import parse_lax_create
+from service.domain.models import registry
+from service.domain.models.forms import RequestForms
 from service.domain.request import CreateGeneration
 from service.domain.request_limits import RequestLimits, parse_create
 from service.errors import GatewayError, Invalid
@@ -104,6 +106,47 @@ def test_lax_body_may_have_a_byte_order_mark(duration: object) -> None:
     body = BOM_UTF8 + to_json(create_body(duration=duration))
 
     assert parse_lax_create(body, LIMITS).request == parsed(duration="5")[0]
+
+
+def test_lax_fields_after_one_of_no_use_are_read() -> None:
+    body = {"colour": "red", "end_image_url": None, "seed": -1, **create_body(duration=5.0)}
+    lax = parse_lax_create(to_json(body), LIMITS)
+
+    assert (lax.request, lax.ignored) == (parsed(duration="5")[0], ("colour", "seed"))
+
+
+FORMS = RequestForms(registry.build(enabled=["*"]), LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("model_id", "given", "field", "strict"),
+    [
+        ("bytedance/seedance-2.5/text-to-video", {"codec": " h264 "}, "codec", "H264"),
+        ("bytedance/seedance-2.5/text-to-video", {"draft": "true"}, "draft", True),
+        ("fal-ai/bytedance/seedance/v1.5/pro/text-to-video", {"camera_fixed": "yes"}, "camera_fixed", True),
+        (
+            "bytedance/seedance-2.5/reference-to-video",
+            {"image_urls": [" https://a.example/a b.png "], "seed": "7"},
+            "image_urls",
+            ["https://a.example/a%20b.png"],
+        ),
+        ("bytedance/seedance-2.0/mini/image-to-video", {"image_url": "https://a.example/"}, "duration", "auto"),
+    ],
+)
+def test_lax_fields_of_another_model_are_read(model_id: str, given: dict[str, Any], field: str, strict: Any) -> None:
+    form = FORMS.of(FORMS.registry.enabled[model_id])
+    lax = parse_lax_create(to_json({"prompt": "a", **given}), form.limits(), form.request, form.adapter)
+
+    assert (lax.request.spec, getattr(lax.request, field), lax.ignored) == (form.model, strict, ())
+
+
+@pytest.mark.parametrize("field", ["codec", "draft", "task"])
+def test_lax_value_of_another_type_is_refused(field: str) -> None:
+    form = FORMS.of(FORMS.registry.enabled["bytedance/seedance-2.5/reference-to-video"])
+
+    with pytest.raises(Invalid) as refused:
+        parse_lax_create(to_json({"prompt": "a", field: [5]}), form.limits(), form.request, form.adapter)
+    assert [fault.pointer for fault in refused.value.errors] == [f"/{field}"]
 
 
 SCALARS = st.one_of(
