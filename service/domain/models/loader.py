@@ -67,7 +67,7 @@ def _packaged_sources() -> dict[str, _Source]:
     found: dict[str, _Source] = {}
     for file in sorted(files(__package__).iterdir(), key=lambda each: each.name):
         if file.name.endswith(".toml"):
-            found.update(_sources(file.read_text("utf-8"), file.name))
+            found.update(_sources(file.read_bytes().decode(), file.name))
     return found
 
 
@@ -118,8 +118,8 @@ def _model(model_id: str, sources: Mapping[str, _Source]) -> Model:
         # JSON, because pydantic's strict mode then takes lists for tuples and strings for decimals.
         return Model.model_validate_json(to_json({**table, "unknown": unknown}))
     except ValidationError as error:
-        first = field_errors(error.errors(include_url=False, include_input=False))[0]
-        field = first.pointer.strip("/").replace("/", ".") or None
+        first = field_errors(error.errors())[0]
+        field = first.pointer.removeprefix("/").replace("/", ".") or None
         raise ModelsFileError(file, model_id, field, first.detail) from None
 
 

@@ -465,3 +465,15 @@ def test_file_field_has_a_default_of_its_type(kind: str, default: object) -> Non
     text = own(f'fields.extra = {{ type = "{kind}", default = {str(default).lower()} }}')
 
     assert with_file(text, "own.toml")["a/b/c"].fields["extra"].default is default
+
+
+def test_file_without_models_changes_nothing() -> None:
+    assert with_file("", "own.toml") == with_file('family = "seedance-9"', "own.toml") == packaged()
+
+
+def test_file_that_breaks_a_packaged_model_names_its_file() -> None:
+    mini = "bytedance/seedance-2.0/mini/image-to-video"
+    with pytest.raises(ModelsFileError) as caught:
+        with_file(f'[models."{SEED}"]\nextends = "{SEED}"\naliases = ["{mini}"]\n', "own.toml")
+
+    assert str(caught.value) == f"seedance-2.0.toml, {mini}, aliases: {mini} names {SEED} already"
