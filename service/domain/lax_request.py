@@ -90,7 +90,7 @@ def _normaliser(name: str, request: type[CreateGeneration]) -> Callable[[Any], A
     field = request.spec.fields[name]
     if field.type in REFERENCE_TYPES:
         return _urls
-    return _BOOL if field.type in ("boolean", "draft") and name != "draft_id" else _choice(field.values)
+    return _boolean if field.type in ("boolean", "draft") and name != "draft_id" else _choice(field.values)
 
 
 def _choice(values: tuple[str, ...]) -> Callable[[Any], Any]:
@@ -103,25 +103,21 @@ def _unchanged(value: Any) -> Any:
     return value
 
 
-def _converted(adapter: TypeAdapter[Any]) -> Callable[[Any], Any]:
-    def convert(value: Any) -> Any:
-        try:
-            return adapter.validate_python(value)
-        except ValidationError:
-            return value
-
-    return convert
+def _converted(value: Any, adapter: TypeAdapter[Any]) -> Any:
+    try:
+        return adapter.validate_python(value)
+    except ValidationError:
+        return value
 
 
-def _between(most: int) -> Callable[[Any], Any]:
+def _within(value: Any, most: int) -> Any:
     """Leave out what is no number from 0 to ``most``: fal's model does not have the field, so fal refuses nothing."""
-    convert = _converted(_INTEGER)
+    number = _converted(value, _INTEGER)
+    return number if type(number) is int and 0 <= number <= most else _LEFT_OUT
 
-    def within(value: Any) -> Any:
-        number = convert(value)
-        return number if type(number) is int and 0 <= number <= most else _LEFT_OUT
 
-    return within
+def _boolean(value: Any) -> Any:
+    return _converted(value, _BOOLEAN)
 
 
 def _option(value: Any) -> Any:
@@ -171,7 +167,6 @@ def _text(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) else value
 
 
-_BOOL: Final = _converted(_BOOLEAN)
 _SMALLEST: Final = {"prompt": "-", "image_url": "https://a.example/"}
 _NORMALISERS: Final[dict[str, Callable[[Any], Any]]] = {
     "image_url": _url,
@@ -179,11 +174,11 @@ _NORMALISERS: Final[dict[str, Callable[[Any], Any]]] = {
     "resolution": _option,
     "duration": _duration,
     "aspect_ratio": _option,
-    "generate_audio": _BOOL,
-    "seed": _between(SEED_LIMIT),
+    "generate_audio": _boolean,
+    "seed": lambda value: _within(value, SEED_LIMIT),
     "bitrate_mode": _option,
     "end_user_id": _end_user,
     "metadata": _metadata,
-    "priority": _between(HIGHEST_PRIORITY),
-    "expires_in": _converted(_INTEGER),
+    "priority": lambda value: _within(value, HIGHEST_PRIORITY),
+    "expires_in": lambda value: _converted(value, _INTEGER),
 }

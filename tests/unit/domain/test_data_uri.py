@@ -73,7 +73,7 @@ def test_base64url_is_refused_by_name(text: str) -> None:
     assert str(refused.value) == "has base64url (with - and _); encode the image as standard base64 (with + and /)"
 
 
-@pytest.mark.parametrize("text", ["A", "AAAAA", "=", "A===", "AA=A", "AA==AA==", "AA!A", "é", "AA-!"])
+@pytest.mark.parametrize("text", ["A", "AAAAA", "=", "A===", "AA=A", "AA==AA==", "AA!A", "é", "AA-!", "AA,AAAA"])
 def test_base64_malformed_is_refused(text: str) -> None:
     with pytest.raises(NotBase64) as refused:
         content(text)

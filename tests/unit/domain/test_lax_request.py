@@ -108,6 +108,12 @@ def test_lax_body_may_have_a_byte_order_mark(duration: object) -> None:
     assert parse_lax_create(body, LIMITS).request == parsed(duration="5")[0]
 
 
+def test_lax_metadata_has_as_many_pairs_as_any() -> None:
+    pairs = {f"key{number:02}": number for number in range(16)}
+
+    assert parsed(metadata=pairs)[0].metadata == {name: str(number) for name, number in pairs.items()}
+
+
 def test_lax_fields_after_one_of_no_use_are_read() -> None:
     body = {"colour": "red", "end_image_url": None, "seed": -1, **create_body(duration=5.0)}
     lax = parse_lax_create(to_json(body), LIMITS)
@@ -140,12 +146,14 @@ def test_lax_fields_of_another_model_are_read(model_id: str, given: dict[str, An
     assert (lax.request.spec, getattr(lax.request, field), lax.ignored) == (form.model, strict, ())
 
 
-@pytest.mark.parametrize("field", ["codec", "draft", "task"])
-def test_lax_value_of_another_type_is_refused(field: str) -> None:
+@pytest.mark.parametrize(
+    ("field", "value"), [("codec", [5]), ("draft", [5]), ("task", [5]), ("image_urls", "https://a.example/")]
+)
+def test_lax_value_of_another_type_is_refused(field: str, value: Any) -> None:
     form = FORMS.of(FORMS.registry.enabled["bytedance/seedance-2.5/reference-to-video"])
 
     with pytest.raises(Invalid) as refused:
-        parse_lax_create(to_json({"prompt": "a", field: [5]}), form.limits(), form.request, form.adapter)
+        parse_lax_create(to_json({"prompt": "a", field: value}), form.limits(), form.request, form.adapter)
     assert [fault.pointer for fault in refused.value.errors] == [f"/{field}"]
 
 

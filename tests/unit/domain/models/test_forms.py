@@ -171,3 +171,12 @@ def test_form_of_each_model_is_its_own() -> None:
         assert (form.model, form.is_default) == (model, is_default)
         assert form.limits().named_model == (None if is_default else model.id)
     assert forms.usable(Limits(models=("x", T2V))) == [T2V]
+
+
+def test_references_are_of_the_types_that_are_asked_for() -> None:
+    given = {name: [f"https://a.example/{name}"] for name in ("image_urls", "video_urls", "audio_urls")}
+    request = parse({"model": "bytedance/seedance-2.5/reference-to-video", "prompt": "a", **given})
+
+    assert request.references() == [source for sources in given.values() for source in sources]
+    assert request.references("videos") == given["video_urls"]
+    assert request.references("audios", "images") == [*given["image_urls"], *given["audio_urls"]]
