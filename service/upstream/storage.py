@@ -11,6 +11,7 @@ import httpx
 from service.domain.dispatch_gate import HOLD_TEXTS, HoldReason
 from service.errors import UpstreamUnavailable
 from service.net.authorities import authorities
+from service.observability.causes import cause
 from service.upstream.answer_body import IDENTITY, LARGEST_DOCUMENT, AnswerTooLarge
 from service.upstream.exchange import exchange
 from service.upstream.hosts import FalHosts
@@ -61,7 +62,7 @@ class FalStorage:
             async with asyncio.timeout(self._timeout):
                 return UploadTarget(*await self._initiate(content_type, file_name), content_type)
         except _NO_ANSWER as error:
-            raise UpstreamUnavailable(f"fal's storage did not answer ({type(error).__name__}).") from error
+            raise UpstreamUnavailable(f"fal's storage did not answer: {cause(error)}.") from error
 
     async def put(self, target: UploadTarget, chunks: AsyncIterator[bytes], *, size: int | None = None) -> None:
         """Upload the bytes. Raises UpstreamUnavailable."""
@@ -70,7 +71,7 @@ class FalStorage:
             # No total timeout: the use case bounds the whole upload, and httpx bounds each write.
             await _read(self._http.stream("PUT", target.upload_url, content=chunks, headers=headers))
         except _NO_ANSWER as error:
-            raise UpstreamUnavailable(f"fal's storage did not answer ({type(error).__name__}).") from error
+            raise UpstreamUnavailable(f"fal's storage did not answer: {cause(error)}.") from error
 
     async def _initiate(self, content_type: str, file_name: str) -> tuple[str, str]:
         initiation = self._http.stream(

@@ -194,8 +194,7 @@ class Redis:
             yield self._messages(connection)
         except (RedisError, OSError, TimeoutError) as error:
             self._outage.failed(error)
-            detail = f"The subscription was lost ({type(error).__name__})."
-            raise StoreUnavailable(detail, is_outage=True, cause=cause(error)) from error
+            raise StoreUnavailable("The subscription was lost.", is_outage=True, cause=cause(error)) from error
         finally:
             await connection.disconnect(nowait=True)
 
@@ -265,8 +264,7 @@ class Redis:
             self._failed_at = time.monotonic()
             self._outage.failed(error)
             await connection.disconnect(nowait=True)
-            detail = f"The store did not answer ({type(error).__name__})."
-            _fail([*batch, *self._overdue()], detail, cause(error))
+            _fail([*batch, *self._overdue()], "The store did not answer.", cause(error))
             return False
         except asyncio.CancelledError:
             _fail(batch, _STOPPING)
