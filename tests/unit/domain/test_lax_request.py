@@ -108,6 +108,14 @@ def test_lax_body_may_have_a_byte_order_mark(duration: object) -> None:
     assert parse_lax_create(body, LIMITS).request == parsed(duration="5")[0]
 
 
+@pytest.mark.parametrize("field", ["seed", "priority"])
+def test_lax_numbers_have_the_bounds_of_strict_ones(field: str) -> None:
+    most = {"seed": 2**32 - 1, "priority": 9}[field]
+
+    assert [getattr(parsed(**{field: str(number)})[0], field) for number in (0, 1, most)] == [0, 1, most]
+    assert [parsed(**{field: str(number)})[1] for number in (-1, most + 1)] == [(field,), (field,)]
+
+
 def test_lax_metadata_has_as_many_pairs_as_any() -> None:
     pairs = {f"key{number:02}": number for number in range(16)}
 

@@ -111,6 +111,7 @@ def test_schema_of_all_models_has_the_fields_of_each() -> None:
     assert next(iter(fields)) == "model"
     assert set(fields) == {"model", *CreateGeneration.model_fields} | {name for each in served for name in each.fields}
     assert "required" not in found, "no field is required of each model"
+    assert list(fields["model"]) == ["anyOf", "description"]
     assert fields["model"]["anyOf"] == [ANYTHING, {"type": "null"}]
     assert (fields["duration"]["anyOf"][1], fields["duration"]["anyOf"][2]) == (
         {"type": "integer", "minimum": 2, "maximum": 30},
