@@ -165,6 +165,14 @@ def test_lax_value_of_another_type_is_refused(field: str, value: Any) -> None:
     assert [fault.pointer for fault in refused.value.errors] == [f"/{field}"]
 
 
+def test_lax_id_of_a_draft_is_a_text() -> None:
+    form = FORMS.of(FORMS.registry.enabled["bytedance/seedance-2.5/draft/complete"])
+
+    with pytest.raises(Invalid) as refused:
+        parse_lax_create(to_json({"draft_id": "true", "codec": "h264"}), form.limits(), form.request, form.adapter)
+    assert [(fault.pointer, fault.type) for fault in refused.value.errors] == [("/draft_id", "draft_id")]
+
+
 SCALARS = st.one_of(
     st.none(),
     st.booleans(),
