@@ -112,8 +112,12 @@ def test_lax_body_may_have_a_byte_order_mark(duration: object) -> None:
 def test_lax_numbers_have_the_bounds_of_strict_ones(field: str) -> None:
     most = {"seed": 2**32 - 1, "priority": 9}[field]
 
-    assert [getattr(parsed(**{field: str(number)})[0], field) for number in (0, 1, most)] == [0, 1, most]
-    assert [parsed(**{field: str(number)})[1] for number in (-1, most + 1)] == [(field,), (field,)]
+    def read(number: int) -> tuple[CreateGeneration, tuple[str, ...]]:
+        changes: dict[str, Any] = {field: str(number)}
+        return parsed(**changes)
+
+    assert [getattr(read(number)[0], field) for number in (0, 1, most)] == [0, 1, most]
+    assert [read(number)[1] for number in (-1, most + 1)] == [(field,), (field,)]
 
 
 def test_lax_metadata_has_as_many_pairs_as_any() -> None:
