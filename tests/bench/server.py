@@ -5,13 +5,13 @@ from typing import Any
 
 import uvicorn
 
+from service.api.http.listeners import listeners
+
 
 def serve(app: Any) -> None:
     """Serve on the port of the command line."""
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
-        host="127.0.0.1",
-        port=int(sys.argv[1]),
         loop="uvloop",
         http="httptools",
         lifespan="on",
@@ -20,3 +20,4 @@ def serve(app: Any) -> None:
         server_header=False,
         date_header=True,
     )
+    uvicorn.Server(config).run(sockets=listeners("127.0.0.1", int(sys.argv[1])))
