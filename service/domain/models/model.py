@@ -5,9 +5,9 @@ The types are strict: a file with a field that does not exist, or with a value o
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 ENDPOINT_ID: Final = r"^[a-z0-9-]+/[a-z0-9.-]+(/[a-z0-9.-]+)+$"
@@ -39,12 +39,24 @@ PIXELS: Final[Mapping[str, int]] = {
 
 _Positive = Annotated[Decimal, Field(gt=0, allow_inf_nan=False)]
 _Factor = Annotated[Decimal, Field(gt=0, le=1, allow_inf_nan=False)]
+_Count = Annotated[int, Field(gt=0)]
 _Name = Annotated[str, Field(pattern=r"^[a-z][a-z_]*$")]
 _Alias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9./-]*$")]
 
 
 def _wrong(text: str) -> PydanticCustomError:
     return PydanticCustomError("definition", text)
+
+
+def _ordered(pair: tuple[Any, Any]) -> tuple[Any, Any]:
+    if pair[0] > pair[1]:
+        raise _wrong("must be two numbers, the smaller one first")
+    return pair
+
+
+_Seconds = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
+_SecondsRange = Annotated[tuple[_Seconds, _Positive], AfterValidator(_ordered)]
+_CountRange = Annotated[tuple[_Count, _Count], AfterValidator(_ordered)]
 
 
 class Table(BaseModel):
@@ -86,6 +98,8 @@ class InputField(Table):
             raise _wrong("a duration has seconds, and no other type has")
         if self.seconds is not None and not 0 < self.seconds[0] <= self.seconds[1] <= _LONGEST_VIDEO:
             raise _wrong(f"seconds must be two numbers from 1 to {_LONGEST_VIDEO}, the smaller one first")
+        if self.least is not None and self.most is not None and self.least > self.most:
+            raise _wrong("least is larger than most")
         if self.required and self.default is not None:
             raise _wrong("a required field has no default")
         if self.default is not None and not self._is_value(self.default):
@@ -101,7 +115,9 @@ class InputField(Table):
             case "boolean":
                 return isinstance(value, bool)
             case "integer":
-                return type(value) is int
+                return type(value) is int and not (
+                    (self.least is not None and value < self.least) or (self.most is not None and value > self.most)
+                )
             case "choice" | "duration":
                 return value in self.choices
         return False
@@ -114,14 +130,14 @@ class MediaLimits(Table):
     """Limits of the files of a field. Two numbers are the least and the most; absent: fal names no limit."""
 
     formats: tuple[str, ...] = ()
-    count: int | None = None
-    bytes_each: int | None = None
-    bytes_total: int | None = None
-    seconds_each: tuple[Decimal, Decimal] | None = None
-    seconds_total: tuple[Decimal, Decimal] | None = None
-    pixels: tuple[int, int] | None = None
+    count: _Count | None = None
+    bytes_each: _Count | None = None
+    bytes_total: _Count | None = None
+    seconds_each: _SecondsRange | None = None
+    seconds_total: _SecondsRange | None = None
+    pixels: _CountRange | None = None
     """Of each side."""
-    frames_per_second: tuple[int, int] | None = None
+    frames_per_second: _CountRange | None = None
 
     @property
     def longest_seconds(self) -> Decimal | None:
@@ -151,7 +167,7 @@ class Price(Table):
     """Factor of the rate without audio."""
     video_input_factor: _Factor = Decimal(1)
     """Factor of the price with a video among the inputs, whose seconds are billed too."""
-    pixels: dict[str, int] = dict(PIXELS)
+    pixels: dict[str, _Count] = dict(PIXELS)
     """Most pixels of one frame, by resolution, over all aspect ratios."""
 
 
@@ -172,7 +188,7 @@ class Model(Table):
     """Input fields of fal's endpoint. Fields of the gateway are not among them."""
     unknown: tuple[str, ...] = ()
     """Fields and resolutions that are off: it is not known whether the model has them, or at which price."""
-    files: int | None = None
+    files: _Count | None = None
     """Most files in all fields."""
     rules: tuple[Rule, ...] = ()
     output: tuple[Output, ...] = ("video", "seed")

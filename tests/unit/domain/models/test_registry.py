@@ -210,6 +210,22 @@ price.rates.4k = "0.009"
 """
 
 
+@pytest.mark.parametrize(
+    ("loops", "default"), [("least = 2, default = 2", 2), ("most = 3, default = 3", 3), ("least = 3, most = 3", None)]
+)
+def test_file_bounds_include_their_ends(loops: str, default: int | None) -> None:
+    text = own(f'fields.loops = {{ type = "integer", {loops} }}')
+
+    assert with_file(text, "own.toml")["a/b/c"].fields["loops"].default == default
+
+
+def test_file_ranges_include_their_ends() -> None:
+    limits = [f"{name} = [15, 15]" for name in RANGES] + [f"{name} = 1" for name in COUNTS]
+    text = files("\nfields.clips.files.".join(limits))
+
+    assert with_file(text, "own.toml")["a/b/c"].references["clips"].longest_seconds == 15
+
+
 def test_file_adds_a_model_that_extends_another() -> None:
     model = with_file(NEW, "own.toml")["bytedance/seedance-3.0/text-to-video"]
 
@@ -240,6 +256,15 @@ def test_file_change_reaches_models_that_extend() -> None:
 
 def own(text: str, model_id: str = "a/b/c") -> str:
     return f'[models."{model_id}"]\nextends = "{SEED}"\ntitle = "C"\n{text}\n'
+
+
+COUNTS = ("count", "bytes_each", "bytes_total")
+RANGES = ("seconds_each", "seconds_total", "pixels", "frames_per_second")
+
+
+def files(limit: str) -> str:
+    """Return a model with a list of videos that has this limit."""
+    return own(f"fields.clips.type = 'videos'\nfields.clips.files.formats = ['mp4']\nfields.clips.files.{limit}")
 
 
 #: Text of the file, and what the error names after the file: the model and the field, and the reason.
@@ -274,6 +299,18 @@ BROKEN: list[tuple[str, str]] = [
     (own('fields.loops = { type = "integer", default = "3" }'), "fields.loops: the default is no value of the field"),
     (own('fields.loop = { type = "boolean", default = 1 }'), "fields.loop: the default is no value of the field"),
     (own('fields.last_url = { type = "image", default = "x" }'), "last_url: the default is no value of the field"),
+    (own('fields.loops = { type = "integer", least = 5, most = 2 }'), "fields.loops: least is larger than most"),
+    (own('fields.loops = { type = "integer", least = 5, default = 4 }'), "loops: the default is no value of the field"),
+    (own('fields.loops = { type = "integer", most = 5, default = 6 }'), "loops: the default is no value of the field"),
+    (own("price.pixels.480p = 0"), "a/b/c, price.pixels.480p: must be greater than 0"),
+    (own("price.pixels.480p = -428544"), "a/b/c, price.pixels.480p: must be greater than 0"),
+    (own("files = 0"), "a/b/c, files: must be greater than 0"),
+    *((files(f"{name} = 0"), f"clips.files.{name}: must be greater than 0") for name in COUNTS),
+    *((files(f"{name} = -1"), f"clips.files.{name}: must be greater than 0") for name in COUNTS),
+    *((files(f"{name} = [15, 2]"), f"clips.files.{name}: must be two numbers, the smaller") for name in RANGES),
+    *((files(f"{name} = [-2, 15]"), f"clips.files.{name}.0: must be ") for name in RANGES),
+    (files("seconds_each = [0, 0]"), "clips.files.seconds_each.1: must be greater than 0"),
+    (files("seconds_total = [nan, 15]"), "clips.files.seconds_total.0: must be a finite number"),
     (own('fields.style = { type = "choice" }'), "own.toml, a/b/c, fields.style: a choice has values"),
     (own('rules = ["never"]'), "own.toml, a/b/c, rules.0: must be "),
     (own(f'aliases = ["{SEED}"]'), f"own.toml, a/b/c, aliases: {SEED} names {SEED} already"),

@@ -13,6 +13,8 @@ from service.domain.request import CreateGeneration
 from service.domain.request_limits import RequestLimits
 from service.domain.tenant import Limits
 
+REFERENCES = "bytedance/seedance-2.0/reference-to-video"
+REFERENCES_25 = "bytedance/seedance-2.5/reference-to-video"
 T25 = "bytedance/seedance-2.5/text-to-video"
 US25 = "bytedance/seedance-2.5/us/text-to-video"
 COMPLETION = "bytedance/seedance-2.5/draft/complete"
@@ -20,8 +22,11 @@ OTHER = " Only of models that have it."
 ANYTHING = {"type": "string"}
 
 
-def described(model_id: str, limits: RequestLimits | None = None, tenant: Limits | None = None) -> dict[str, Any]:
-    forms = RequestForms(registry.build(enabled=["*"]), limits or RequestLimits())
+def described(
+    model_id: str, limits: RequestLimits | None = None, tenant: Limits | None = None, text: str = ""
+) -> dict[str, Any]:
+    """``text``: a file of models."""
+    forms = RequestForms(registry.build(enabled=["*"], file=(text, "own.toml")), limits or RequestLimits())
     return schema.of_form(forms.of(forms.registry.enabled[model_id]), tenant)
 
 
@@ -31,7 +36,7 @@ def described(model_id: str, limits: RequestLimits | None = None, tenant: Limits
         (SEED, ["prompt", "image_url"]),
         (T25, ["model", "prompt"]),
         (US25, ["model", "prompt", "duration"]),
-        ("bytedance/seedance-2.5/reference-to-video", ["model"]),
+        (REFERENCES_25, ["model"]),
     ],
 )
 def test_schema_requires_what_a_body_must_have(model_id: str, required: list[str]) -> None:
@@ -63,6 +68,27 @@ def test_schema_of_a_tenant_without_the_default_duration_requires_one() -> None:
 
     assert "default" not in found["properties"]["duration"]
     assert found["required"] == ["prompt", "image_url", "duration"]
+
+
+def test_schema_without_required_fields_requires_what_the_tenant_cannot_leave_out() -> None:
+    found = described(REFERENCES_25, tenant=Limits(resolutions=("480p",), durations=("4",)))
+
+    assert found["required"] == ["model", "resolution", "duration"]
+
+
+def test_schema_of_a_model_with_one_duration_has_its_default() -> None:
+    text = f"""
+    [models."a/b/c"]
+    extends = "{SEED}"
+    title = "C"
+    fields.duration.seconds = [5, 5]
+    fields.duration.auto = false
+    fields.duration.default = "5"
+    """
+    found = described("a/b/c", text=text)
+
+    assert found["properties"]["duration"]["default"] == "5"
+    assert found["required"] == ["model", "prompt", "image_url"]
 
 
 def test_schema_of_a_tenant_with_all_values_is_the_own_of_the_model() -> None:
@@ -167,3 +193,19 @@ def test_schema_of_all_models_accepts_values_of_another_model(monkeypatch: pytes
     assert "enum" not in ratio
     assert found["properties"]["loops"] == {"type": "integer", "description": OTHER.strip()}
     assert found["required"] == ["prompt"]
+
+
+def test_schema_of_all_models_has_the_longest_list_of_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = f"""
+    [models."a/b/c"]
+    extends = "{REFERENCES}"
+    title = "C"
+    fields.image_urls.files.count = 50
+    fields.masks = {{ type = "images", files = {{ formats = ["png"], count = 2, bytes_each = 1000 }} }}
+    fields.loops = {{ type = "integer" }}
+    """
+    fields = widened_with(monkeypatch, text, SEED, REFERENCES)["properties"]
+
+    assert fields["image_urls"]["maxItems"] == 50
+    assert fields["masks"] == {"type": "array", "items": ANYTHING, "maxItems": 2, "description": OTHER.strip()}
+    assert fields["loops"]["type"] == "integer"
