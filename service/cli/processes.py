@@ -5,7 +5,8 @@ import resource
 import socket
 import ssl
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn
 
@@ -41,6 +42,7 @@ def serve(
 
     from service import process_memory  # noqa: PLC0415
     from service.api.http.connection_limits import limited  # noqa: PLC0415
+    from service.api.http.listeners import Server, log_addresses  # noqa: PLC0415
     from service.cli.ops.session import read_settings  # noqa: PLC0415
     from service.observability import log  # noqa: PLC0415
     from service.observability.multiprocess import sharing_metrics  # noqa: PLC0415
@@ -48,16 +50,13 @@ def serve(
     _check_certificate(certificate, certificate_key)
     process_memory.protect()
     settings = read_settings()
-    sockets = _listeners(host, port, "--host and --port")
     if settings.metrics_port:  # its server starts in each process of the gateway, where an error is a traceback
-        for probe in _listeners(
-            settings.metrics_host, settings.metrics_port, "GATEWAY_METRICS_HOST and GATEWAY_METRICS_PORT"
-        ):
-            probe.close()
+        options = "GATEWAY_METRICS_HOST and GATEWAY_METRICS_PORT"
+        with _listening(settings.metrics_host, settings.metrics_port, options):
+            """The port is free."""
     # With several processes, this configures the parent's log.
     log.configure(settings.log_level, secrets=settings.secrets(), log_format=settings.log_format)
     _allow_open_files(settings.connections)
-    log.get(__name__).info("listening", addresses=sorted({_address(each) for each in sockets}))
     config = uvicorn.Config(
         "service.app:from_environment",
         factory=True,
@@ -77,33 +76,36 @@ def serve(
         proxy_headers=False,  # uvicorn would believe every client on this machine; see GATEWAY_TRUSTED_PROXIES
         timeout_graceful_shutdown=int(settings.shutdown_grace.total_seconds()),
     )
-    if workers > 1:
-        with sharing_metrics():
-            Multiprocess(config, sockets=sockets).run()
-        return
-    server = uvicorn.Server(config)
-    with suppress(KeyboardInterrupt):  # uvicorn raises the signal again after it has stopped
-        server.run(sockets=sockets)
-    if not server.started:
-        raise typer.Exit(STARTUP_FAILURE)
+    with _listening(host, port, "--host and --port") as sockets:
+        if workers > 1:
+            with sharing_metrics():
+                log_addresses(sockets)
+                Multiprocess(config, sockets=sockets).run()
+            return
+        server = Server(config)
+        with suppress(KeyboardInterrupt):  # uvicorn raises the signal again after it has stopped
+            server.run(sockets=sockets)
+        if not server.started:
+            raise typer.Exit(STARTUP_FAILURE)
 
 
-def _listeners(host: str, port: int, options: str) -> list[socket.socket]:
-    """Return bound sockets. Exit 1 after a line that names ``options``, which choose another address."""
+@contextmanager
+def _listening(host: str, port: int, options: str) -> Iterator[list[socket.socket]]:
+    """Give bound sockets, and close them. Exit 1 after a line that names ``options``, which choose another address."""
     from service.api.http.listeners import listeners  # noqa: PLC0415
 
     try:
-        return listeners(host, port)
+        sockets = listeners(host, port)
     except OSError as error:  # gaierror is one
         text = f"Cannot listen on port {port} of {host or 'all addresses'}: {error.strerror}."
         action = f"Stop the program that listens there, or choose another address with {options}."
         typer.echo(f"{text} {action}", err=True)
         raise typer.Exit(1) from None
-
-
-def _address(bound: socket.socket) -> str:
-    host, port, *_ = bound.getsockname()
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    try:
+        yield sockets
+    finally:  # the server closes them, unless it could not start
+        for each in sockets:
+            each.close()
 
 
 def _check_certificate(certificate: Path | None, key: Path | None) -> None:

@@ -2,13 +2,36 @@
 
 import errno
 import socket
+from collections.abc import Iterable
 from typing import Any, Final
+
+import uvicorn
+
+from service.observability import log
 
 #: uvloop accepts one connection of a socket in each round of its event loop. A round is milliseconds long under load:
 #: with one socket, the last of 200 new connections waits for more than a second.
 _ACCEPTED_PER_ROUND: Final = 16
 #: ``localhost`` can have an address of IPv6 on a machine without IPv6.
 _NOT_HERE: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
+
+
+class Server(uvicorn.Server):
+    """Logs the addresses once it listens: uvicorn logs only those that it has bound itself."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and sockets is not None:
+            log_addresses(sockets)
+
+
+def log_addresses(sockets: Iterable[socket.socket]) -> None:
+    log.get(__name__).info("listening", addresses=sorted({_address(each) for each in sockets}))
+
+
+def _address(bound: socket.socket) -> str:
+    host, port, *_ = bound.getsockname()
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def listeners(host: str, port: int) -> list[socket.socket]:

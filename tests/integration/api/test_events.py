@@ -178,7 +178,7 @@ async def test_stream_lost_notification_is_recovered(
     reader = await opened(generation_id)
     await reader.take(1)
     changes = app.state.runtime.connections.changes
-    changes._task.cancel()
+    await changes.__aexit__()
     await move(generation_id, *LIFE)
     assert (await reader.rest())[-1].summary == ("state", "succeeded")
 
