@@ -57,8 +57,30 @@ def test_drift_of_an_equal_schema_is_empty_but_for_the_unknown(model: Model) -> 
 
     assert [each.subject for each in found] == list(model.unknown)
     assert {each.text for each in found} <= {'the model has "?", and fal\'s schema does not have this field'}
-    assert not any(each.breaks for each in found)
+    assert [each.breaks for each in found] == [False] * len(found)
     assert [each.change for each in found] == [(f'fields.{name} = "-"',) for name in model.unknown]
+
+
+def test_drift_of_a_resolution_without_a_rate_is_the_price_alone() -> None:
+    model = unknown_rate()
+
+    assert [each.subject for each in differences(model, published(model))] == ["resolutions without a price"]
+
+
+def test_drift_of_an_unknown_field_that_fal_has_is_one_difference() -> None:
+    flash = next(model for model in packaged().values() if "codec" in model.unknown)
+    theirs = published(flash, codec=PublishedField("string", values=("H264", "H265")))
+
+    others = [name for name in flash.unknown if name != "codec"]
+    assert [each.subject for each in differences(flash, theirs)] == ["codec", *others]
+
+
+def test_drift_of_a_completion_has_the_fields_after_its_duration() -> None:
+    names = list(COMPLETION.fields)
+    after = names[names.index("duration") + 1 :]
+    theirs = published(COMPLETION, **dict.fromkeys(after))
+
+    assert {each.subject for each in differences(COMPLETION, theirs)} >= set(after) != set()
 
 
 def one(subject: str, text: str, *change: str, breaks: bool = False) -> list[Difference]:
