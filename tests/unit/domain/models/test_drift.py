@@ -61,6 +61,16 @@ def test_drift_of_an_equal_schema_is_empty_but_for_the_unknown(model: Model) -> 
     assert [each.change for each in found] == [(f'fields.{name} = "-"',) for name in model.unknown]
 
 
+@pytest.mark.parametrize(
+    ("values", "seconds"), [(("99", "100"), "[99, 100]"), (("9999",), None), ((*SECONDS, "max"), None)]
+)
+def test_drift_of_durations_has_a_change_for_seconds_in_a_row(values: tuple[str, ...], seconds: str | None) -> None:
+    found = differences(T25, published(T25, duration={"values": values}))
+
+    changes = [line for each in found for line in each.change if line.startswith("fields.duration.seconds")]
+    assert set(changes) == ({f"fields.duration.seconds = {seconds}"} if seconds else set())
+
+
 def test_drift_of_a_resolution_without_a_rate_is_the_price_alone() -> None:
     model = unknown_rate()
 
