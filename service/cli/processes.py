@@ -8,9 +8,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from service.config.settings import Settings
 
 MAX_PORT: Final = 65535
 #: The connection and, of an upload, the file on disk.
@@ -36,12 +41,10 @@ def serve(
     certificate_key: Annotated[Path | None, _pem("PEM file of the certificate's private key.")] = None,
 ) -> None:
     """Run the HTTP gateway. It reads the GATEWAY_* variables."""
-    import uvicorn  # noqa: PLC0415
     from uvicorn.config import STARTUP_FAILURE  # noqa: PLC0415
     from uvicorn.supervisors import Multiprocess  # noqa: PLC0415
 
     from service import process_memory  # noqa: PLC0415
-    from service.api.http.connection_limits import limited  # noqa: PLC0415
     from service.api.http.listeners import Server, log_addresses  # noqa: PLC0415
     from service.cli.ops.session import read_settings  # noqa: PLC0415
     from service.observability import log  # noqa: PLC0415
@@ -57,12 +60,29 @@ def serve(
     # With several processes, this configures the parent's log.
     log.configure(settings.log_level, secrets=settings.secrets(), log_format=settings.log_format)
     _allow_open_files(settings.connections)
-    config = uvicorn.Config(
+    config = _server_config(settings, workers=workers, ssl_certfile=certificate, ssl_keyfile=certificate_key)
+    with _listening(host, port, "--host and --port") as sockets:
+        if workers > 1:
+            with sharing_metrics():
+                log_addresses(sockets)
+                Multiprocess(config, sockets=sockets).run()
+            return
+        server = Server(config)
+        with suppress(KeyboardInterrupt):  # uvicorn raises the signal again after it has stopped
+            server.run(sockets=sockets)
+        if not server.started:
+            raise typer.Exit(STARTUP_FAILURE)
+
+
+def _server_config(settings: "Settings", **options: Any) -> "uvicorn.Config":
+    """Return what is the same for one process and for several. ``options``: of uvicorn."""
+    import uvicorn  # noqa: PLC0415
+
+    from service.api.http.connection_limits import limited  # noqa: PLC0415
+
+    return uvicorn.Config(
         "service.app:from_environment",
         factory=True,
-        workers=workers,
-        ssl_certfile=certificate,
-        ssl_keyfile=certificate_key,
         loop="uvloop",
         http=limited(settings.connections),
         ws="none",
@@ -75,18 +95,8 @@ def serve(
         date_header=True,
         proxy_headers=False,  # uvicorn would believe every client on this machine; see GATEWAY_TRUSTED_PROXIES
         timeout_graceful_shutdown=int(settings.shutdown_grace.total_seconds()),
+        **options,
     )
-    with _listening(host, port, "--host and --port") as sockets:
-        if workers > 1:
-            with sharing_metrics():
-                log_addresses(sockets)
-                Multiprocess(config, sockets=sockets).run()
-            return
-        server = Server(config)
-        with suppress(KeyboardInterrupt):  # uvicorn raises the signal again after it has stopped
-            server.run(sockets=sockets)
-        if not server.started:
-            raise typer.Exit(STARTUP_FAILURE)
 
 
 @contextmanager

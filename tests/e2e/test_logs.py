@@ -53,6 +53,8 @@ def test_processes_write_only_json(own_tenant: TenantClient) -> None:
     )
     (create,) = (line for line in logs["gateway"] if line.get("status") == 202 and line["event"] == "request")
     assert create["client"] == "127.0.0.1"
+    listening = [line["addresses"] for line in logs["gateway"] if line["event"] == "listening"]
+    assert set(map(tuple, listening)) == {(f"127.0.0.1:{stack.port}",)}, "once for each start"
     assert stack.api_key.startswith(f"sgk_{create['key_id']}_")
     assert any("uvicorn" in line.get("logger", "") for line in logs["gateway"]), "including lines of libraries"
     assert any("celery" in line.get("logger", "") for line in logs["worker"])
